@@ -1,0 +1,320 @@
+"""From a Spec to JSON Schemas, one a process, and to the book that goes with them.
+
+A compiled schema is JSON Schema 2020-12, flat (no references, no inheritance) and self-contained:
+any validator gives the verdict that ttrules gives. Each property carries its cell under
+``x-ttrules``, each relation its fields; findings are looked up through these annotations. The book
+is everything that the engine needs beside the schemas. The same Spec always gives the same bytes.
+A new requirement code or relation is a row in codes and a case here.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from ttrules.codes import FORMATS, NON_BLANK, NOT_EMPTY
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ttrules.spec import Condition, Field, Process, Spec
+
+#: The keyword that carries a cell, a relation or an entity in a compiled schema.
+ANNOTATION: Final = "x-ttrules"
+DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+#: Keywords that mean the same in an OpenAPI 3.0 shape and in JSON Schema 2020-12.
+_SHARED = (
+    "enum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+)
+
+#: A condition on an ancestor, on its way up: how many objects up, the test, and the schema that
+#: holds below when the test does. -1 is the root, whatever its distance.
+_Lifted = tuple[int, dict[str, Any], dict[str, Any]]
+
+
+def compile_schemas(spec: Spec) -> dict[str, dict[str, Any]]:
+    """Return the compiled schema of each process, by slug."""
+    return {process.slug: _Compiler(spec, process).schema() for process in spec.processes}
+
+
+def compile_book(spec: Spec) -> dict[str, Any]:
+    """Return what the engine needs beside the schemas, as plain JSON values."""
+    return {
+        "title": spec.title,
+        "version": spec.version,
+        "source": spec.source,
+        "root": spec.root,
+        "unsupported": spec.unsupported,
+        "selection": {"field": spec.selection_field, "reason": spec.selection_reason},
+        "processes": [
+            {
+                "name": process.name,
+                "slug": process.slug,
+                "operation": process.operation,
+                "value": process.value,
+            }
+            for process in spec.processes
+        ],
+        "identity": list(spec.identity),
+        "immutable": {entity: list(fields) for entity, fields in spec.immutable.items()},
+        "lifecycle": spec.lifecycle,
+        "entities": {
+            entity: {
+                name: {
+                    "type": type_name(field),
+                    "entity": field.entity,
+                    "many": field.many,
+                    "description": field.description,
+                    "shape": {
+                        key: value for key, value in field.shape.items() if key != "description"
+                    },
+                    "requirements": list(field.requirements.values()),
+                }
+                for name, field in fields.items()
+            }
+            for entity, fields in spec.entities.items()
+        },
+        "conditions": [
+            {
+                "entity": each.entity,
+                "fields": list(each.fields),
+                "relation": each.relation,
+                "processes": list(each.processes),
+                "when": each.when,
+                "reason": each.reason,
+            }
+            for each in spec.conditions
+        ],
+        "decisions": [dict(decision) for decision in spec.decisions],
+    }
+
+
+def to_bytes(document: object) -> bytes:
+    """Return the one serialisation of a compiled document: UTF-8, two spaces, a final newline."""
+    return (json.dumps(document, ensure_ascii=False, indent=2) + "\n").encode()
+
+
+def type_name(field: Field) -> str | None:
+    """Return the type of a field as a person would write it, or None when it has none."""
+    item = field.shape.get("items", {}) if field.many else field.shape
+    name = field.entity or item.get("type")
+    if name is None:
+        return None
+    if item.get("format") in FORMATS or item.get("format") in {"float", "double"}:
+        name = item["format"]
+    return f"{name}[]" if field.many else str(name)
+
+
+class _Compiler:
+    """The compilation of one process."""
+
+    def __init__(self, spec: Spec, process: Process) -> None:
+        self.spec = spec
+        self.process = process
+        self.counterpart = spec.counterpart(process)
+
+    def schema(self) -> dict[str, Any]:
+        body, lifted = self._object(self.spec.root, 0, removable=self.counterpart is not None)
+        assert not lifted, "every condition has found its object"  # noqa: S101 - an invariant
+        return {
+            "$schema": DIALECT,
+            "title": f"{self.spec.title} {self.spec.version}: {self.process.name}",
+            **body,
+        }
+
+    def _object(
+        self, entity: str, depth: int, *, removable: bool
+    ) -> tuple[dict[str, Any], list[_Lifted]]:
+        fields = self.spec.entities[entity]
+        required = [name for name, field in fields.items() if self._code(field) == "R"]
+        properties: dict[str, Any] = {}
+        here: list[dict[str, Any]] = []
+        above: list[_Lifted] = []
+        for name, field in fields.items():
+            properties[name], lifted = self._property(entity, field, depth, removable=removable)
+            for distance, test, then in lifted:
+                below = {"properties": {name: {"items": then} if field.many else then}}
+                if distance == 1 or (distance < 0 and depth == 0):
+                    here.append({"if": test, "then": below})
+                else:
+                    above.append((distance - 1 if distance > 0 else distance, test, below))
+        for condition in self._conditions(entity):
+            relation = self._relation(condition)
+            when = condition.when
+            if when is None:
+                here.append(relation)
+            elif when["of"] == "self" or (when["of"] == "root" and depth == 0):
+                here.append({"if": _test(when), "then": relation})
+            else:
+                distance = 1 if when["of"] == "parent" else -1
+                above.append((distance, _test(when), {"allOf": [relation]}))
+        undetermined = [name for name, field in fields.items() if self._is_undeclared(entity, field)]
+        note: dict[str, Any] = {"entity": entity}
+        if undetermined:
+            note["undetermined"] = undetermined
+        body: dict[str, Any] = {"type": "object", ANNOTATION: note, "properties": properties}
+        if required:
+            body["required"] = required
+        if here:
+            body["allOf"] = here
+        return body, above
+
+    def _property(
+        self, entity: str, field: Field, depth: int, *, removable: bool
+    ) -> tuple[dict[str, Any], list[_Lifted]]:
+        code = self._code(field)
+        note = {"cell": f"{entity}.{field.name}", "requirement": code}
+        about: dict[str, Any] = {"description": field.description} if field.description else {}
+        about[ANNOTATION] = note
+        if code == "P":
+            return {"not": {}, **about}, []
+        if code == "-":
+            return about, []
+        removable = removable and self._is_removable(entity, field)
+        not_empty = code == "R" or (
+            code in NOT_EMPTY and not self._is_undeclared(entity, field)
+        )
+        lifted: list[_Lifted] = []
+        if field.entity:
+            below = removable and not field.many
+            item, lifted = self._object(field.entity, depth + 1, removable=below)
+        else:
+            item = self._scalar(
+                field.shape["items"] if field.many else field.shape,
+                not_empty=not_empty and not field.many,
+            )
+        if entity == self.spec.root and field.name == self.spec.selection_field:
+            item["enum"] = [self.process.value]
+        if field.many:
+            listed = {key: field.shape[key] for key in _SHARED if key in field.shape}
+            if not_empty:
+                listed["minItems"] = max(1, listed.get("minItems", 0))
+            item = {"type": "array", "items": item, **listed}
+        if removable or (field.shape.get("nullable") and code != "R"):
+            _let_null(item)
+        if field.entity and not field.many:
+            about[ANNOTATION] = {**item.pop(ANNOTATION), **note}
+        return {**about, **item}, lifted
+
+    def _scalar(self, shape: Mapping[str, Any], *, not_empty: bool) -> dict[str, Any]:
+        compiled: dict[str, Any] = {}
+        if "type" in shape:
+            compiled["type"] = shape["type"]
+        compiled.update({key: shape[key] for key in _SHARED if key in shape})
+        for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+            # OpenAPI 3.0 makes a bound exclusive by a flag, JSON Schema by another keyword.
+            if bound in shape:
+                compiled[exclusive if shape.get(exclusive) is True else bound] = shape[bound]
+            elif exclusive in shape and not isinstance(shape[exclusive], bool):
+                compiled[exclusive] = shape[exclusive]
+        patterns = []
+        if shape.get("format") in FORMATS:
+            if shape["format"] == "byte":
+                compiled["contentEncoding"] = "base64"
+            else:
+                compiled["format"] = shape["format"]
+            patterns.append(FORMATS[shape["format"]][0])
+        if "pattern" in shape:
+            patterns.append(shape["pattern"])
+        if not_empty and shape.get("type") == "string" and "enum" not in shape:
+            patterns.append(NON_BLANK)
+        if patterns:
+            compiled["pattern"] = patterns[0]
+        if patterns[1:]:
+            compiled["allOf"] = [{"pattern": each} for each in patterns[1:]]
+        return compiled
+
+    def _relation(self, condition: Condition) -> dict[str, Any]:
+        note: dict[str, Any] = {
+            "relation": condition.relation,
+            "entity": condition.entity,
+            "fields": list(condition.fields),
+        }
+        if condition.when is not None:
+            note["when"] = dict(condition.when)
+        return {**_RELATIONS[condition.relation](condition.fields), ANNOTATION: note}
+
+    def _code(self, field: Field) -> str:
+        return field.requirements[self.process.name]
+
+    def _conditions(self, entity: str) -> Iterator[Condition]:
+        for condition in self.spec.conditions:
+            if (
+                condition.entity == entity
+                and self.process.name in condition.processes
+                and condition.relation != "optional"
+            ):
+                yield condition
+
+    def _is_undeclared(self, entity: str, field: Field) -> bool:
+        return "PD" in self._code(field) and not any(
+            condition.entity == entity
+            and field.name in condition.fields
+            and self.process.name in condition.processes
+            for condition in self.spec.conditions
+        )
+
+    def _is_removable(self, entity: str, field: Field) -> bool:
+        return (
+            self.spec.removal
+            and self.counterpart is not None
+            and field.requirements[self.process.name] == "O"
+            and field.requirements[self.counterpart.name] == "O"
+            and field.name not in self.spec.immutable.get(entity, ())
+        )
+
+
+def _let_null(item: dict[str, Any]) -> None:
+    """Widen a compiled property, in place, so that null meets it too."""
+    if "type" in item:
+        item["type"] = [item["type"], "null"]
+    if "enum" in item and None not in item["enum"]:
+        item["enum"] = [*item["enum"], None]
+
+
+def _all(fields: tuple[str, ...]) -> dict[str, Any]:
+    return {"required": list(fields)}
+
+
+def _each(fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [{"required": [name]} for name in fields]
+
+
+def _none(fields: tuple[str, ...]) -> dict[str, Any]:
+    return {"not": {"anyOf": _each(fields)}}
+
+
+def _pairs(fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [
+        {"required": [one, other]}
+        for index, one in enumerate(fields)
+        for other in fields[index + 1 :]
+    ]
+
+
+# Each relation is one keyword, so that breaking it is one error.
+_RELATIONS: Final = {
+    "all_or_none": lambda f: {"anyOf": [_all(f), _none(f)]},
+    "at_least_one": lambda f: {"anyOf": _each(f)},
+    "at_most_one": lambda f: {"not": {"anyOf": _pairs(f)}},
+    "exactly_one": lambda f: {"oneOf": _each(f)},
+    "if_then_all": lambda f: {"anyOf": [_none(f[:1]), _all(f[1:])]},
+    "if_then_any": lambda f: {"anyOf": [_none(f[:1]), *_each(f[1:])]},
+    "if_then_none": lambda f: {"anyOf": [_none(f[:1]), _none(f[1:])]},
+}
+
+
+def _test(when: Mapping[str, Any]) -> dict[str, Any]:
+    field = when["field"]
+    if "exists" in when:
+        sent = _all((field,))
+        return sent if when["exists"] else {"not": sent}
+    allowed = when["in"] if "in" in when else [when["equals"]]
+    return {**_all((field,)), "properties": {field: {"enum": allowed}}}

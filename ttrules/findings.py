@@ -1,0 +1,147 @@
+"""The values a validation gives: Cell, Finding, Report. Frozen, compared by content.
+
+They know how to say themselves to a person (`message`) and to a machine (`to_dict`); how they came
+to be is the business of validate and change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ttrules.codes import MESSAGES, RELATIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ttrules.codes import Severity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One cell of the matrix: what a field owes to a process.
+
+    `requirement` is the code verbatim; `type` is the field's type as the shape gives it (an
+    entity's name, with ``[]`` behind it for a list, or None when the document names none).
+    """
+
+    entity: str
+    field: str
+    process: str
+    requirement: str
+    type: str | None
+    description: str
+    source: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the cell as plain JSON values."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One thing that a payload owes to its process.
+
+    `pointer` (RFC 6901) is that of the field itself, also when it is missing. `entity` and `field`
+    name the row of the matrix, `requirement` its code, `process` its column; each is None where
+    there is no such thing (a payload that is no object has no field). `params` holds what a
+    program or a translation needs to tell the finding; it never holds a value of the payload.
+    """
+
+    severity: Severity
+    code: str
+    pointer: str
+    entity: str | None
+    field: str | None
+    requirement: str | None
+    process: str | None
+    params: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    @property
+    def message(self) -> str:
+        """The finding as an English sentence. For people; it may change between releases."""
+        words: dict[str, Any] = {
+            "entity": self.entity or "the payload",
+            "field": self.field or "the payload",
+            "process": self.process or "every process",
+        }
+        for key, value in self.params.items():
+            words[key] = ", ".join(map(str, value)) if isinstance(value, list) else value
+        if self.code == "process_dependent":
+            words["condition"] = _condition_sentence(self.params)
+        elif self.code in {"range", "length"}:
+            words["limits"] = ", ".join(f"{k} {v}" for k, v in self.params.items())
+        text = MESSAGES[self.code].format_map(words)
+        if suggestion := self.params.get("suggestion"):
+            text += f" Did you mean {suggestion}?"
+        return text
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the finding as plain JSON values, its message included."""
+        return {
+            "severity": self.severity,
+            "code": self.code,
+            "pointer": self.pointer,
+            "entity": self.entity,
+            "field": self.field,
+            "requirement": self.requirement,
+            "process": self.process,
+            "params": dict(self.params),
+            "message": self.message,
+        }
+
+
+def _condition_sentence(params: Mapping[str, Any]) -> str:
+    relation = params.get("relation")
+    if relation is None:
+        return "a condition that is not declared decides on this field"
+    fields = params["fields"]
+    words = {"fields": ", ".join(fields), "first": fields[0], "rest": ", ".join(fields[1:])}
+    text = RELATIONS[relation].format_map(words)
+    if when := params.get("when"):
+        subject = f"{when['field']} of the {when['of']}" if when["of"] != "self" else when["field"]
+        tests = {
+            "exists": lambda value: "is sent" if value else "is not sent",
+            "equals": lambda value: f"is {value}",
+            "in": lambda value: f"is one of {', '.join(map(str, value))}",
+        }
+        test = next(name for name in tests if name in when)
+        text = f"when {subject} {tests[test](when[test])}, {text}"
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All that validation has to say about one payload.
+
+    Findings are in the order of their pointers: members by name, items by index. `violations` make
+    the payload invalid; `warnings` do not; `undetermined` are cells whose condition nobody has
+    declared. `process` is None when none could be chosen.
+    """
+
+    process: str | None
+    violations: tuple[Finding, ...] = ()
+    warnings: tuple[Finding, ...] = ()
+    undetermined: tuple[Finding, ...] = ()
+
+    @property
+    def valid(self) -> bool:
+        """Whether the payload meets every requirement of its process."""
+        return not self.violations
+
+    def __iter__(self) -> Iterator[Finding]:
+        """Iterate over all findings: violations, then warnings, then undetermined ones."""
+        yield from self.violations
+        yield from self.warnings
+        yield from self.undetermined
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the report as plain JSON values."""
+        return {
+            "valid": self.valid,
+            "process": self.process,
+            "violations": [finding.to_dict() for finding in self.violations],
+            "warnings": [finding.to_dict() for finding in self.warnings],
+            "undetermined": [finding.to_dict() for finding in self.undetermined],
+        }

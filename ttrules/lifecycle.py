@@ -1,0 +1,54 @@
+"""The lifecycle of a ticket: which status may follow which, and who may move it.
+
+The moves themselves are data (spec/lifecycle.yaml, compiled into the package); here is the engine
+that reads them. No clock, no store, no notion of a request.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifecycle:
+    """Statuses and the moves between them.
+
+    `field` is the member that holds the status, `initial` the status of a new ticket, `moves` the
+    statuses that may follow each one with the parties that may make the move (empty: every party).
+    """
+
+    field: str
+    initial: str
+    moves: Mapping[str, Mapping[str, tuple[str, ...]]]
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Lifecycle:
+        """Read the compiled form: ``moves`` is a list of ``{to, by?}`` per status."""
+        return cls(
+            field=data["field"],
+            initial=data["initial"],
+            moves={
+                status: {move["to"]: tuple(move.get("by", ())) for move in following}
+                for status, following in data["moves"].items()
+            },
+        )
+
+    def followers(self, status: object, by: str | None = None) -> tuple[str, ...]:
+        """Return the statuses that may follow `status`, for the party `by` or for any."""
+        following = self.moves.get(status, {}) if isinstance(status, str) else {}
+        return tuple(
+            to for to, parties in following.items() if by is None or not parties or by in parties
+        )
+
+    def allows(self, before: object, after: object, by: str | None = None) -> bool:
+        """Say whether a ticket may go from status `before` to `after`; staying is no move."""
+        return before == after or after in self.followers(before, by)
+
+    @property
+    def final(self) -> tuple[str, ...]:
+        """The statuses that nothing follows."""
+        return tuple(status for status, following in self.moves.items() if not following)
