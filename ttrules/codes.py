@@ -9,7 +9,10 @@ oracle. Nothing here computes anything about a payload.
 from __future__ import annotations
 
 import re
-from typing import Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 Severity: TypeAlias = Literal["error", "warning", "undetermined"]
 Unsupported: TypeAlias = Literal["warn", "error", "ignore"]
@@ -60,6 +63,16 @@ MESSAGES: Final[dict[str, str]] = {
     "transition": "Choose another {field}: from {from} a ticket may move to: {allowed}.",
 }
 
+#: The types of JSON Schema, as a person is told them.
+KINDS: Final[dict[str, str]] = {
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "array": "a list",
+    "object": "an object",
+}
+
 #: Of several things wrong with one value, the one that is reported: the first of these.
 PRECEDENCE: Final[tuple[str, ...]] = ("null", "type", "empty", "enum", "format", "range", "length")
 
@@ -78,6 +91,12 @@ KEYWORD_CODES: Final[dict[str, str]] = {
     "minItems": "length",
     "maxItems": "length",
     "uniqueItems": "length",
+}
+
+#: The keywords of JSON Schema behind ``range`` and ``length``, which their findings tell.
+BOUNDS: Final[dict[str, tuple[str, ...]]] = {
+    code: tuple(keyword for keyword, each in KEYWORD_CODES.items() if each == code)
+    for code in ("range", "length")
 }
 
 #: One character that is not white space. Spelled out, since \s differs between the dialects of
@@ -148,6 +167,19 @@ def path_of(text: str) -> tuple[str, ...]:
         message = "~ stands before 0 or 1 only in a JSON Pointer"
         raise ValueError(message)
     return tuple(part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:])
+
+
+def closest(name: str, known: Iterable[str]) -> str | None:
+    """Return the known name that `name` was most likely meant to be, or None.
+
+    Case alone is never a difference. Only the first 64 characters of a name are looked at.
+    """
+    # Imported here since few payloads need it and every program would pay for it.
+    from difflib import get_close_matches
+
+    folded = {each.casefold(): each for each in known}
+    close = get_close_matches(name[:64].casefold(), folded, n=1)
+    return folded[close[0]] if close else None
 
 
 def relation_holds(relation: str, sent: tuple[bool, ...]) -> bool:

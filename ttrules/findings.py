@@ -7,10 +7,11 @@ to be is the business of validate and change.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as default
 from typing import TYPE_CHECKING, Any
 
-from ttrules.codes import MESSAGES, RELATIONS
+from ttrules.codes import KINDS, MESSAGES, RELATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,7 +57,7 @@ class Finding:
     field: str | None
     requirement: str | None
     process: str | None
-    params: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    params: Mapping[str, Any] = default(default_factory=dict, hash=False)
 
     @property
     def message(self) -> str:
@@ -68,6 +69,8 @@ class Finding:
         }
         for key, value in self.params.items():
             words[key] = ", ".join(map(str, value)) if isinstance(value, list) else value
+        if self.code == "type":
+            words["expected"] = " or ".join(KINDS[kind] for kind in self.params["expected"])
         if self.code == "process_dependent":
             words["condition"] = _condition_sentence(self.params)
         elif self.code in {"range", "length"}:
@@ -98,17 +101,19 @@ def _condition_sentence(params: Mapping[str, Any]) -> str:
         return "a condition that is not declared decides on this field"
     fields = params["fields"]
     words = {"fields": ", ".join(fields), "first": fields[0], "rest": ", ".join(fields[1:])}
-    text = RELATIONS[relation].format_map(words)
+    text: str = RELATIONS[relation].format_map(words)
     if when := params.get("when"):
         subject = f"{when['field']} of the {when['of']}" if when["of"] != "self" else when["field"]
-        tests = {
-            "exists": lambda value: "is sent" if value else "is not sent",
-            "equals": lambda value: f"is {value}",
-            "in": lambda value: f"is one of {', '.join(map(str, value))}",
-        }
-        test = next(name for name in tests if name in when)
-        text = f"when {subject} {tests[test](when[test])}, {text}"
+        text = f"when {subject} {_test_sentence(when)}, {text}"
     return text
+
+
+def _test_sentence(when: Mapping[str, Any]) -> str:
+    if "exists" in when:
+        return "is sent" if when["exists"] else "is not sent"
+    if "equals" in when:
+        return f"is {when['equals']}"
+    return f"is one of {', '.join(map(str, when['in']))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

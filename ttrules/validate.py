@@ -1,98 +1,80 @@
-"""Holding one payload against one compiled schema.
+"""Holding one payload against the compiled rules of one process.
 
-Two engines give the same raw errors, jsonschema-rs (fast) and jsonschema (the reference); one table
-of Sites, read off the schema's annotations, turns errors into findings. Messages of an engine are
-never read, and an engine that breaks inside is EngineFailed, never a verdict.
-
-The engines run the closed form of the schema, in which members that are unsupported or unknown
-fail as well: a payload that passes it has nothing to report at all, which is the quick way out;
-one that fails it is judged by what its errors are. The published schema is the closed one with
-those members let through.
+Two engines give the same raw errors, jsonschema-rs (fast) and jsonschema (the reference); the Sites
+of the schema turn errors into findings: one defect, one finding. A payload that passes the closed
+schema has nothing to report, which is the quick way out. An engine that breaks inside is NotJSON
+where the payload is at fault, else EngineFailed; never a verdict.
 
 Pure: a payload is never changed, and nothing here reads a file, a clock or a locale.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
-from decimal import Decimal
-from difflib import get_close_matches
-from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import jsonschema_rs
 
 from ttrules.codes import (
+    BOUNDS,
     FORMATS,
     KEYWORD_CODES,
-    MAX_DEPTH,
-    NOT_EMPTY,
     PRECEDENCE,
+    closest,
     is_blank,
     offending_field,
     pointer,
 )
-from ttrules.errors import EngineFailed, NotJSON
+from ttrules.compile import ANNOTATION
+from ttrules.errors import EngineFailed
 from ttrules.findings import Finding, Report
+from ttrules.plain import to_plain, value_at
+from ttrules.sites import Site, closed, has_unseen, quick, sites
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ttrules.codes import Engine, Severity, Unsupported
+    from ttrules.plain import Path
 
-Path: TypeAlias = tuple[str | int, ...]
 #: One failure as both engines tell it: where in the payload, where in the schema, and, for a
 #: missing member, its name.
-RawError: TypeAlias = tuple[Path, Path, str | None]
+RawError: TypeAlias = tuple["Path", "Path", str | None]
+#: A finding with the path that its pointer spells, by which findings are sorted.
+Placed: TypeAlias = tuple["Path", Finding]
 
-NOTE: Final = "x-ttrules"
 _SUGGESTED: Final = 20
 _RANK: Final = {code: rank for rank, code in enumerate(PRECEDENCE)}
-_BYTE_PATTERN: Final = FORMATS["byte"][0]
-_EXPECTED: Final = {pattern: text for pattern, text in FORMATS.values()}
-_KINDS: Final = {
-    "string": "text",
-    "integer": "a whole number",
-    "number": "a number",
-    "boolean": "true or false",
-    "array": "a list",
-    "object": "an object",
-    "null": "null",
-}
-_BASE64: Final = "urn:ttrules:base64"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Site:
-    """What stands at one keyword of a closed schema, and so what its failure means."""
-
-    kind: str
-    entity: str
-    field: str | None = None
-    requirement: str | None = None
-    keyword: str = ""
-    limit: Any = None
-    details: Mapping[str, Any] | None = None
+_EXPECTED: Final = {pattern: (name, text) for name, (pattern, text) in FORMATS.items()}
+_SEVERITY: Final[dict[str, Severity]] = {"warn": "warning", "error": "error", "ignore": "warning"}
+_NOTHING: Final[dict[str, Any]] = {}
 
 
 class Rules:
     """The rules of one process, ready to be held against payloads."""
 
-    def __init__(self, schema: Mapping[str, Any], process: str, root: str) -> None:
+    def __init__(self, schema: Mapping[str, Any], process: str) -> None:
         self.schema = schema
         self.process = process
-        self.root = root
         self._closed = closed(schema)
-        self._sites = dict(_sites(self._closed, ()))
-        self._fields = _fields(self._closed)
+        self._unseen = has_unseen(self._closed)
+        root = schema[ANNOTATION]["entity"]
+        self._sites = sites(self._closed, root)
+        self._cells = {
+            (site.entity, site.field or ""): site
+            for path, site in self._sites.items()
+            if path[-2:-1] == ("properties",)
+        }
         self._fine = Report(process=process)
-        self._errors = jsonschema_rs.Draft202012Validator(self._closed)
+        self._errors = _engine(self._closed).iter_errors
         self._reference: Any = None
-        #: Whether a payload passes the closed schema: true means nothing at all to report.
-        self.passes: Callable[[object], bool] = jsonschema_rs.Draft202012Validator(
-            _quick(self._closed)
-        ).is_valid
+        #: Whether a payload has nothing to report at all, not even a warning. It raises, or says
+        #: no, for all others: then `report` knows.
+        self.passes: Callable[[Any], bool] = _engine(quick(self._closed)).is_valid
+
+    def cell(self, entity: str, field: str) -> Site:
+        """Return the Site of a cell in this process, or that of an unknown member."""
+        unknown = Site(kind="unknown_field", keyword="not", entity=entity)
+        return self._cells.get((entity, field), unknown)
 
     def report(self, payload: object, unsupported: Unsupported, engine: Engine) -> Report:
         """Return the Report on `payload`.
@@ -103,9 +85,21 @@ class Rules:
             try:
                 if self.passes(payload):
                     return self._fine
+            except (ValueError, TypeError, ArithmeticError, RecursionError):
+                pass  # iter_errors stops at the same thing, and `findings` tells it
+        return make_report(self.process, self.findings(payload, unsupported, engine))
+
+    def findings(
+        self, payload: object, unsupported: Unsupported, engine: Engine = "fast"
+    ) -> list[Placed]:
+        """Return every finding on `payload` with its path, in order. Raises as `report` does."""
+        if engine == "fast":
+            if self._unseen:
+                to_plain(payload)
+            try:
                 raw = [
-                    (tuple(e.instance_path), tuple(e.schema_path), _property(e.kind))
-                    for e in self._errors.iter_errors(payload)
+                    (tuple(e.instance_path), tuple(e.schema_path), _missing(e))
+                    for e in self._errors(payload)
                 ]
             except (ValueError, TypeError, ArithmeticError, RecursionError) as error:
                 to_plain(payload)
@@ -113,118 +107,114 @@ class Rules:
                 raise EngineFailed(message) from error
         else:
             payload = to_plain(payload)
-            raw = self._by_reference(payload)
+            raw = list(self._by_reference(payload))
         return self._judge(payload, raw, unsupported)
 
-    def is_valid(self, payload: object, unsupported: Unsupported, engine: Engine) -> bool:
-        """Say whether `payload` has no violation. Raises as `report` does."""
-        return self.report(payload, unsupported, engine).valid
+    def _by_reference(self, payload: object) -> Iterator[RawError]:
+        # Imported here since jsonschema takes longer to import than all of this package.
+        from ttrules.reference import raw_errors, reference_validator
 
-    def _by_reference(self, payload: object) -> list[RawError]:
         if self._reference is None:
-            from ttrules.reference import reference_validator
-
             self._reference = reference_validator(self._closed)
-        from ttrules.reference import raw_errors
-
-        return list(raw_errors(self._reference, payload))
+        return raw_errors(self._reference, payload)
 
     def _judge(
         self, payload: object, raw: Iterable[RawError], unsupported: Unsupported
-    ) -> Report:
+    ) -> list[Placed]:
         """Turn raw errors into findings: one defect, one finding."""
         worst: dict[Path, tuple[int, Site, Any]] = {}
-        found: list[tuple[Path, Finding]] = []
-        suggested = 0
+        found: list[Placed] = []
         for path, where, missing in raw:
             site = self._sites[where]
-            if site.kind == "value":
-                value = value_at(payload, path)
-                code = _code_of(site, value)
-                rank = _RANK[code]
-                if path not in worst or rank < worst[path][0]:
-                    worst[path] = (rank, site, value)
-            elif site.kind == "object":
-                here = (*path, missing or "")
-                cell = self._sites[(*where[:-1], "properties", here[-1])]
-                found.append((here, self._finding("error", "required", here, cell)))
-            elif site.kind == "relation":
-                found.append(self._relation(payload, path, site))
-            elif site.kind == "undetermined":
-                for name in site.limit:
-                    here = (*path, name)
-                    cell = self._sites[(*where[:-3], "properties", name)]
-                    found.append(
-                        (here, self._finding("undetermined", "process_dependent", here, cell))
-                    )
-            else:
-                to_plain(value_at(payload, path), path)
-                severity, params = "error", {}
-                if site.kind != "prohibited":
-                    if unsupported == "ignore" and site.kind == "not_supported":
-                        continue
-                    severity = "error" if unsupported == "error" else "warning"
-                if site.kind == "unknown_field" and suggested < _SUGGESTED:
-                    suggested += 1
-                    params = _suggest(str(path[-1]), self._fields[site.entity])
-                found.append((path, self._finding(severity, site.kind, path, site, params)))
+            match site.kind:
+                case "value":
+                    value = value_at(payload, path)
+                    rank = _RANK[_code_of(site, value)]
+                    if path not in worst or rank < worst[path][0]:
+                        worst[path] = (rank, site, value)
+                case "required":
+                    here = (*path, missing or "")
+                    cell = self._sites[(*where[:-1], "properties", here[-1])]
+                    found.append((here, self.finding("required", here, cell)))
+                case "relation":
+                    found.append(self._relation(value_at(payload, path), path, site))
+                case "undetermined":
+                    found += self._undetermined(path, site)
+                case _:
+                    to_plain(value_at(payload, path), path)
+                    found += self.unwanted(path, site, unsupported)
         for path, (rank, site, value) in worst.items():
-            to_plain(value, path)
+            if type(value) is not str:
+                to_plain(value, path)
             code = PRECEDENCE[rank]
-            params = _params(code, site, self._shape_at(site))
-            found.append((path, self._finding("error", code, path, site, params)))
-        found.sort(key=lambda each: (each[0], each[1].code))
-        return make_report(self.process, [finding for _, finding in found])
+            found.append((path, self.finding(code, path, site, _params(code, site))))
+        found.sort(key=_order)
+        self.suggest(found)
+        return found
 
-    def _shape_at(self, site: Site) -> Mapping[str, Any]:
-        return site.details or {}
-
-    def _relation(self, payload: object, path: Path, site: Site) -> tuple[Path, Finding]:
-        details = site.details or {}
-        fields: list[str] = details["fields"]
-        target = value_at(payload, path)
-        sent = tuple(isinstance(target, dict) and name in target for name in fields)
-        name = fields[offending_field(details["relation"], sent)]
-        cell = self._cells[(site.entity, name)]
-        params = {key: details[key] for key in ("relation", "fields", "when") if key in details}
+    def _relation(self, target: object, path: Path, site: Site) -> Placed:
+        note = site.node
+        sent = tuple(isinstance(target, dict) and name in target for name in note["fields"])
+        name = note["fields"][offending_field(note["relation"], sent)]
+        params = {key: note[key] for key in ("relation", "fields", "when") if key in note}
         here = (*path, name)
-        return here, self._finding("error", "process_dependent", here, cell, params)
+        cell = self._cells[(site.entity, name)]
+        return here, self.finding("process_dependent", here, cell, params)
 
-    @property
-    def _cells(self) -> dict[tuple[str, str], Site]:
-        return {
-            (site.entity, site.field): site
-            for site in self._sites.values()
-            if site.field is not None and site.kind == "cell"
-        }
+    def _undetermined(self, path: Path, site: Site) -> Iterator[Placed]:
+        for name in site.node["fields"]:
+            here = (*path, name)
+            cell = self._cells[(site.entity, name)]
+            yield here, self.finding("process_dependent", here, cell, severity="undetermined")
 
-    def _finding(
+    def unwanted(self, path: Path, site: Site, unsupported: Unsupported) -> Iterator[Placed]:
+        """Yield the finding, if any, on a member that is prohibited, unsupported or unknown."""
+        if site.kind != "not_supported" or unsupported != "ignore":
+            severity = "error" if site.kind == "prohibited" else _SEVERITY[unsupported]
+            yield path, self.finding(site.kind, path, site, severity=severity)
+
+    def suggest(self, found: list[Placed]) -> None:
+        """Give the first unknown members, in place, the known name that is nearest to theirs."""
+        left = _SUGGESTED
+        for index, (path, finding) in enumerate(found):
+            if finding.code == "unknown_field" and left:
+                left -= 1
+                known = [field for entity, field in self._cells if entity == finding.entity]
+                if (name := closest(str(path[-1]), known)) is not None:
+                    params = {"suggestion": name}
+                    site = self._cells[(finding.entity or "", name)]
+                    better = self.finding(
+                        "unknown_field", path, site, params, severity=finding.severity
+                    )
+                    found[index] = path, better
+
+    def finding(
         self,
-        severity: Severity | str,
         code: str,
         path: Path,
         site: Site,
-        params: Mapping[str, Any] | None = None,
+        params: Mapping[str, Any] = _NOTHING,
+        *,
+        severity: Severity = "error",
     ) -> Finding:
-        field = site.field
-        if field is None and code == "unknown_field":
-            field = str(path[-1])
+        """Return the Finding `code` at `path`, about the cell of `site`."""
+        unknown = code == "unknown_field"
         return Finding(
-            severity=severity,  # type: ignore[arg-type]
+            severity=severity,
             code=code,
             pointer=pointer(path),
             entity=site.entity,
-            field=field,
-            requirement=site.requirement,
+            field=str(path[-1]) if unknown else site.field,
+            requirement=None if unknown else site.requirement,
             process=self.process,
-            params=params or {},
+            params=params,
         )
 
 
-def make_report(process: str | None, findings: Iterable[Finding]) -> Report:
-    """Return the Report that holds `findings`, kept in their order."""
+def make_report(process: str | None, placed: Iterable[Placed]) -> Report:
+    """Return the Report that holds these findings, kept in their order."""
     sorts: dict[str, list[Finding]] = {"error": [], "warning": [], "undetermined": []}
-    for finding in findings:
+    for _, finding in placed:
         sorts[finding.severity].append(finding)
     return Report(
         process=process,
@@ -232,3 +222,50 @@ def make_report(process: str | None, findings: Iterable[Finding]) -> Report:
         warnings=tuple(sorts["warning"]),
         undetermined=tuple(sorts["undetermined"]),
     )
+
+
+def _engine(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
+    # The regex engine that runs in linear time: a payload cannot make a pattern run away.
+    return jsonschema_rs.Draft202012Validator(
+        schema, pattern_options=jsonschema_rs.RegexOptions()
+    )
+
+
+def _missing(error: jsonschema_rs.ValidationError) -> str | None:
+    kind = error.kind
+    return kind.as_dict()["property"] if kind.name == "required" else None
+
+
+def _order(placed: Placed) -> tuple[Path, str]:
+    return placed[0], placed[1].code
+
+
+def _code_of(site: Site, value: object) -> str:
+    """Return the finding code for a value that fails the keyword of `site`."""
+    if value is None:
+        return "null"
+    if site.keyword == "type":
+        return "type"
+    if site.not_empty and (is_blank(value) if isinstance(value, str) else not value):
+        return "empty"
+    return KEYWORD_CODES[site.keyword]
+
+
+def _params(code: str, site: Site) -> dict[str, Any]:
+    """Return what a program needs to know of a finding on a value: what was expected."""
+    node = site.node
+    match code:
+        case "type":
+            kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]
+            return {"expected": [kind for kind in kinds if kind != "null"]}
+        case "enum":
+            return {"allowed": [each for each in node["enum"] if each is not None]}
+        case "format":
+            pattern = node["pattern"]
+            name, text = _EXPECTED.get(pattern, ("pattern", pattern))
+            return {"format": name, "expected": text}
+        case "range" | "length":
+            return {key: node[key] for key in BOUNDS[code] if key in node}
+        case _:
+            return {}
+

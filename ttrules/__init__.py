@@ -1,0 +1,94 @@
+"""Requirement rules of the Trouble Ticket API, enforced: see README.md.
+
+    >>> import ttrules
+    >>> report = ttrules.validate({"@type": "TroubleTicket"}, "complaint-change")
+    >>> report.valid
+    True
+
+The verbs here are those of the shipped book; `load` gives another. Whatever is not in `__all__`, of
+this module and of ttrules.strategies, is not public and may change in any release.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ttrules.book import Book, shipped
+from ttrules.change import Change
+from ttrules.errors import (
+    EngineFailed,
+    NoSuchCell,
+    NoSuchProcess,
+    NotJSON,
+    PatchNotApplicable,
+    Problem,
+    ProcessNotSelected,
+    RequirementsNotMet,
+    SpecError,
+    TTRulesError,
+)
+from ttrules.findings import Cell, Finding, Report
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+_book = shipped()
+cell = _book.cell
+check = _book.check
+is_valid = _book.is_valid
+processes = _book.processes
+schema = _book.schema
+validate = _book.validate
+validate_change = _book.validate_change
+validate_new = _book.validate_new
+
+
+def load(
+    *,
+    openapi: str | PathLike[str],
+    requirements: str | PathLike[str],
+    interpretation: str | PathLike[str] | None = None,
+    lifecycle: str | PathLike[str] | None = None,
+) -> Book:
+    """Return the Book of your own spec files: the same verbs, your rules.
+
+    Raises SpecError with every problem of the files, each with its line and column.
+    """
+    # Imported here since the shipped rules need no YAML and no compiler.
+    from ttrules.compile import compile_book, compile_schemas
+    from ttrules.spec import load_spec
+
+    spec = load_spec(openapi, requirements, interpretation, lifecycle)
+    return Book(compile_book(spec), compile_schemas(spec))
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+__all__ = [
+    "Book",
+    "Cell",
+    "Change",
+    "EngineFailed",
+    "Finding",
+    "NoSuchCell",
+    "NoSuchProcess",
+    "NotJSON",
+    "PatchNotApplicable",
+    "Problem",
+    "ProcessNotSelected",
+    "Report",
+    "RequirementsNotMet",
+    "SpecError",
+    "TTRulesError",
+    "cell",
+    "check",
+    "is_valid",
+    "load",
+    "processes",
+    "schema",
+    "validate",
+    "validate_change",
+    "validate_new",
+]

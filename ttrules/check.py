@@ -1,0 +1,195 @@
+"""`ttrules check`: files in, a report out, in constant memory.
+
+Readings become tasks, tasks become tallies, and these go to the writer of a format, in order;
+meanwhile a bar on the terminal shows how far it is. How these meet is all that is decided here.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from ttrules.jobs import Task, in_order, tasks_of
+from ttrules.judging import Judged, Tally, book_of, stored_ticket
+from ttrules.machine import JSON, JSONLines, JUnit, Sarif
+from ttrules.positions import Spot
+from ttrules.reading import Reading, Unreadable
+from ttrules.report import GitHub, Summary, Text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from rich.progress import Progress
+
+    from ttrules.judging import Question
+    from ttrules.report import Write, Writer
+
+#: From how many bytes on a bar is shown.
+_BIG: Final = 16 << 20
+
+_NOTHING: Final = Tally(1, 0, [Judged(0, Spot(1, 1, 1, 2), reason="holds no payload")])
+
+
+def _text(write: Write, *, quiet: bool) -> Writer:
+    return Text(write, click.style if shows_colours() else _unstyled, quiet=quiet)
+
+
+#: The formats: what makes the writer of each, given where to write and whether quietly.
+FORMATS: Final[dict[str, Callable[..., Writer]]] = {
+    "text": _text,
+    "json": lambda write, **_: JSON(write),
+    "jsonl": lambda write, **_: JSONLines(write),
+    "junit": lambda write, **_: JUnit(write),
+    "sarif": lambda write, **_: Sarif(write),
+    "github": GitHub,
+}
+
+
+def check(
+    names: Iterable[str],
+    question: Question,
+    *,
+    against: str | None = None,
+    form: str = "text",
+    jobs: int = 1,
+    quiet: bool = False,
+) -> Summary:
+    """Check files and write the report to standard output.
+
+    `against` names the file of the ticket that the payloads are changes of, `form` one of FORMATS.
+    Raises SpecError, NoSuchProcess, EngineFailed, WorkerDied, and UsageError where the rules give
+    no process to a new ticket.
+    """
+    names = list(names)
+    book = book_of(question.rules)
+    ticket = None if against is None else stored_ticket(book, against)
+    if isinstance(ticket, Unreadable):
+        tasks: Iterable[Task] = (Task(str(against), (ticket,)), Task(str(against), ()))
+    else:
+        if against is None and question.process is None and not book.selecting:
+            message = "These rules do not choose a process: name one with --process."
+            raise click.UsageError(message)
+        question = question._replace(current=ticket)
+        tasks = _tasks(names, of_changes=against is not None)
+    stream = click.get_binary_stream("stdout")
+    encoding = sys.stdout.encoding if form in {"text", "github"} else "utf-8"
+    writer = FORMATS[form](
+        lambda text: stream.write(text.encode(encoding, "backslashreplace")), quiet=quiet
+    )
+    bar = _Bar(_size(names), is_wanted=sys.stderr.isatty() and not quiet)
+    with closing(bar), closing(in_order(tasks, question, jobs)) as tallies:
+        summary = _written(tallies, writer, bar)
+    stream.flush()
+    return summary
+
+
+def shows_colours() -> bool:
+    """Say whether standard output is a terminal that takes colours (see no-color.org)."""
+    return (
+        sys.stdout.isatty()
+        and not os.environ.get("NO_COLOR")
+        and os.environ.get("TERM") != "dumb"
+    )
+
+
+def _unstyled(text: str, **_: object) -> str:
+    return text
+
+
+def _tasks(names: Iterable[str], *, of_changes: bool) -> Iterator[Task]:
+    for name in names:
+        yield from tasks_of(Reading(name, "patches" if of_changes else "any"))
+
+
+def _written(tallies: Iterable[tuple[Task, Tally]], writer: Writer, bar: _Bar) -> Summary:
+    """Write what the tallies hold, moved to where it stands in its file."""
+    summary = Summary()
+    payloads = lines = 0
+    is_open = False
+    for task, counted in tallies:
+        ends = not task.parts
+        empty = ends and not payloads and not task.holds_none
+        tally = _NOTHING if empty else counted
+        summary.count(tally)
+        with bar.aside(needed=ends or bool(tally.judged)):
+            if not is_open:
+                # A name may hold bytes that are no text.
+                writer.open_source(os.fsencode(task.name).decode("utf-8", "backslashreplace"))
+                is_open = True
+            for judged in tally.judged:
+                writer.tell(judged.moved(payloads, lines))
+            payloads, lines = payloads + tally.payloads, lines + tally.lines
+            if ends:
+                writer.close_source(payloads)
+                is_open, payloads, lines = False, 0, 0
+        bar.advance(task.size, tally.payloads)
+    writer.close(summary)
+    return summary
+
+
+def _size(names: Iterable[str]) -> int | None:
+    """Return how many bytes there are to read, or None where that cannot be known."""
+    try:
+        return sum(Path(name).stat().st_size for name in names)
+    except OSError:
+        return None
+
+
+class _Bar:
+    """How far it is, on standard error: shown once there is much to read."""
+
+    def __init__(self, total: int | None, *, is_wanted: bool) -> None:
+        self._total = total
+        self._is_wanted = is_wanted
+        self._done = self._payloads = 0
+        self._progress: Progress | None = None
+
+    def advance(self, size: int, payloads: int) -> None:
+        """Go on by so many bytes and payloads."""
+        self._done += size
+        self._payloads += payloads
+        if self._is_wanted and self._progress is None and max(self._done, self._total or 0) >= _BIG:
+            self._progress = _progress(self._total)
+        if self._progress is not None:
+            task = self._progress.task_ids[0]
+            self._progress.update(task, completed=self._done, payloads=f"{self._payloads:,}")
+
+    @contextmanager
+    def aside(self, *, needed: bool) -> Iterator[None]:
+        """Clear the bar away while something is written to the same terminal."""
+        progress = self._progress if needed and sys.stdout.isatty() else None
+        if progress is not None:
+            progress.stop()
+        yield
+        if progress is not None:
+            progress.start()
+
+    def close(self) -> None:
+        """Clear the bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+
+
+def _progress(total: int | None) -> Progress:
+    # Imported here since few inputs are so big, and it takes its time.
+    from rich import progress
+    from rich.console import Console
+
+    bar = progress.Progress(
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TextColumn("{task.fields[payloads]} payloads"),
+        progress.TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    bar.add_task("check", total=total, payloads="0")
+    bar.start()
+    return bar

@@ -1,0 +1,183 @@
+"""What interpretation and lifecycle name, held against the entities that matrix and shapes define.
+
+Each check yields a Problem per name that is not there, at its place. A new key in one of the two
+files that names a field, a process or a status needs its check here; that the key may stand there
+at all is said in the file's form (spec/schemas/).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ttrules.source import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from ttrules.errors import Problem
+    from ttrules.model import Field
+    from ttrules.source import Place, Source
+
+    Entities = Mapping[str, Mapping[str, Field]]
+
+
+def selection_problems(
+    source: Source, fields: Mapping[str, Field], processes: Sequence[str]
+) -> Iterator[Problem]:
+    """Yield what is wrong with the selection: `fields` are the root's."""
+    selection = source.value.get("selection")
+    if selection is None:
+        return
+    name, chosen = selection["field"], selection["processes"]
+    if name not in fields:
+        yield source.problem(("selection", "field"), f"no field {name!r}" + nearest(name, fields))
+    elif fields[name].shape.get("type") != "string":
+        yield source.problem(("selection", "field"), f"{name} holds no text, so it cannot select")
+    at = ("selection", "processes")
+    values = fields[name].shape.get("enum") if name in fields else None
+    seen: dict[tuple[str, str], str] = {}
+    for process, rule in chosen.items():
+        if process not in processes:
+            message = f"the matrix has no process {process!r}" + nearest(process, processes)
+            yield source.problem((*at, process), message, key=True)
+        if values is not None and rule["value"] not in values:
+            message = f"{name} takes no value {rule['value']!r}" + nearest(rule["value"], values)
+            yield source.problem((*at, process, "value"), message)
+        other = seen.setdefault((rule["operation"], rule["value"]), process)
+        if other != process:
+            message = f"{process!r} and {other!r} are chosen by the same values"
+            yield source.problem((*at, process), message, key=True)
+    for process in processes:
+        if process not in chosen:
+            yield source.problem(at, f"the process {process!r} is not listed", key=True)
+
+
+def condition_problems(
+    source: Source, entities: Entities, root: str, processes: Sequence[str]
+) -> Iterator[Problem]:
+    """Yield what is wrong with the conditions."""
+    for index, entry in enumerate(source.value.get("conditions", ())):
+        at: Place = ("conditions", index)
+        entity = entry["entity"]
+        if entity not in entities:
+            message = f"no entity {entity!r}" + nearest(entity, entities)
+            yield source.problem((*at, "entity"), message)
+            continue
+        wrong = [
+            *_unknown(source, (*at, "fields"), entry["fields"], entities[entity], f"{entity} has"),
+            *_unknown(source, (*at, "processes"), entry.get("processes", ()), processes, "there is"),
+        ]
+        yield from wrong
+        if not wrong and not bound_processes(entry, entities[entity], processes):
+            message = "none of these fields is process dependent where this applies"
+            yield source.problem((*at, "fields"), message)
+        if entry["relation"] != "optional" and len(entry["fields"]) == 1:
+            message = f"{entry['relation']} relates two fields or more"
+            yield source.problem((*at, "fields"), message)
+        if "when" in entry:
+            yield from _when_problems(source, entities, root, entry, (*at, "when", "field"))
+
+
+def bound_processes(
+    entry: Mapping[str, Any], fields: Mapping[str, Field], processes: Sequence[str]
+) -> tuple[str, ...]:
+    """Return the processes that a condition binds in: those where a field of it is PD."""
+    return tuple(
+        process
+        for process in processes
+        if process in entry.get("processes", processes)
+        and any("PD" in fields[name].requirements[process] for name in entry["fields"])
+    )
+
+
+def _unknown(
+    source: Source, at: Place, names: Sequence[str], known: Iterable[str], lacks: str
+) -> Iterator[Problem]:
+    for index, name in enumerate(names):
+        if name not in known:
+            yield source.problem((*at, index), f"{lacks} no {name!r}" + nearest(name, known))
+
+
+def _when_problems(
+    source: Source, entities: Entities, root: str, entry: Mapping[str, Any], at: Place
+) -> Iterator[Problem]:
+    """Yield what is wrong with the test of a condition: its field must be in every owner."""
+    entity, name = entry["entity"], entry["when"]["field"]
+    owners = {
+        "self": [entity],
+        "root": [root],
+        "parent": [
+            owner
+            for owner, fields in entities.items()
+            if any(field.entity == entity for field in fields.values())
+        ],
+    }[entry["when"].get("of", "self")]
+    if not owners:
+        yield source.problem(at, f"{entity} has no parent")
+    for owner in owners:
+        if name not in entities[owner]:
+            message = f"{owner} has no field {name!r}" + nearest(name, entities[owner])
+            yield source.problem(at, message)
+
+
+def name_problems(source: Source, entities: Entities) -> Iterator[Problem]:
+    """Yield the fields that the rest of an interpretation names and the matrix does not."""
+    decided = source.value
+    rows = [f"{entity}.{field}" for entity, fields in entities.items() for field in fields]
+    named: list[tuple[Place, str]] = [
+        (("immutable", "fields", entity, index), f"{entity}.{field}")
+        for entity, fields in decided.get("immutable", {}).get("fields", {}).items()
+        for index, field in enumerate(fields)
+    ]
+    named += [
+        (("decisions", number, "fields", index), name)
+        for number, entry in enumerate(decided.get("decisions", ()))
+        for index, name in enumerate(entry.get("fields", ()))
+    ]
+    for at, name in named:
+        if name not in rows:
+            yield source.problem(at, f"the matrix has no row {name!r}" + nearest(name, rows))
+    anywhere = {field: None for fields in entities.values() for field in fields}
+    identity = decided.get("identity", {}).get("fields", ())
+    yield from _unknown(source, ("identity", "fields"), identity, anywhere, "any entity has")
+
+
+def lifecycle_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[Problem]:
+    """Yield what is wrong with a lifecycle: `fields` are the root's."""
+    name, moves = source.value["field"], source.value["moves"]
+    if name not in fields:
+        yield source.problem(("field",), f"no field {name!r}" + nearest(name, fields))
+    elif fields[name].shape.get("type") != "string":
+        yield source.problem(("field",), f"{name} holds no text, so it can be no status")
+    else:
+        values = fields[name].shape.get("enum", moves)
+        statuses = [status for status in values if status is not None]
+        for status in moves:
+            if status not in statuses:
+                message = f"no status {status!r}" + nearest(status, statuses)
+                yield source.problem(("moves", status), message, key=True)
+        for status in statuses:
+            if status not in moves:
+                message = f"no moves are listed for the status {status!r}"
+                yield source.problem(("moves",), message, key=True)
+    for at, status in _targets(source.value):
+        if status not in moves:
+            yield source.problem(at, f"no status {status!r}" + nearest(status, moves))
+    for status, following in moves.items():
+        seen: set[str] = set()
+        for index, move in enumerate(following):
+            if move["to"] in seen:
+                message = f"this move from {status!r} stands here a second time"
+                yield source.problem(("moves", status, index, "to"), message)
+            seen.add(move["to"])
+
+
+def _targets(lifecycle: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Yield every status that is arrived at, with its place."""
+    yield ("initial",), lifecycle["initial"]
+    for status, following in lifecycle["moves"].items():
+        for index, move in enumerate(following):
+            yield ("moves", status, index, "to"), move["to"]
+    for event, trigger in lifecycle.get("events", {}).items():
+        if "to" in trigger:
+            yield ("events", event, "to"), trigger["to"]

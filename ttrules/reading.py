@@ -1,0 +1,373 @@
+"""From files to the texts of payloads, in constant memory.
+
+A source is a file or, as ``-``, standard input; gzip is told by its first bytes. What a source holds
+is told by its content: ``[`` first is an array of payloads; a first line that is a JSON value on its
+own is JSON lines; anything else is one payload. A name that ends in .jsonl or .ndjson, with or
+without .gz, means JSON lines whatever is inside. Blank lines hold nothing.
+
+Texts are cut here, never judged. What cannot be read is an Unreadable with its place, never an
+exception. The lines of a large plain file are not even read: a Span says which stretch of the file
+somebody else may read, so that several processes can.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+import zlib
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, cast
+
+import orjson
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from io import BufferedReader
+
+#: How much is read at a time, and how much of a file one Span covers, in bytes.
+BLOCK: Final = 1 << 20
+SPAN: Final = 4 << 20
+#: A payload longer than this is not read, so that what is held in memory is bounded. In bytes.
+LONGEST: Final = 256 << 20
+
+#: The white space of JSON (RFC 8259, section 2).
+BLANK: Final = b" \t\r\n"
+TOO_LONG: Final = "the payload is too long to be read"
+_LINES: Final = re.compile(r"\.(?:jsonl|ndjson)(?:\.gz)?$", re.IGNORECASE)
+_BOM: Final = b"\xef\xbb\xbf"
+_WIDE: Final = (b"\xff\xfe", b"\xfe\xff")
+_GZIP: Final = b"\x1f\x8b"
+#: Bytes that only continue a character of UTF-8: the others are as many as the characters.
+_CONTINUING: Final = bytes(range(0x80, 0xC0))
+_STRING_REST: Final = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
+_STRING: Final = re.compile(_STRING_REST, re.DOTALL)
+#: What may be passed over in an array, and below: whole strings, and all but the signs that matter.
+_OUTER, _INNER = (
+    re.compile(rb'[^%b]*+(?:"%b"[^%b]*+)*+' % (signs, _STRING_REST, signs), re.DOTALL)
+    for signs in (rb'"[\]{,', rb'"[\]{}')
+)
+
+
+class Unreadable(NamedTuple):
+    """Something that is no payload. In JSON lines, `line` counts from the last part that was cut."""
+
+    line: int
+    column: int
+    reason: str
+
+
+class Payload(NamedTuple):
+    """The text of one payload, and where it begins."""
+
+    line: int
+    column: int
+    text: bytes
+
+
+class Lines(NamedTuple):
+    """Whole lines, each the text of a payload or blank."""
+
+    text: bytes
+
+
+class Span(NamedTuple):
+    """The lines of a file that begin in a stretch of it, given by offsets in bytes."""
+
+    path: str
+    start: int
+    end: int
+
+
+Part: TypeAlias = Unreadable | Payload | Lines | Span
+#: What a source may hold: ``any`` number of payloads; ``patches``, which may be arrays; ``one``.
+Form: TypeAlias = Literal["any", "patches", "one"]
+
+
+class Reading:
+    """The parts of one source, in order.
+
+    `read` is the number of bytes read so far, Spans left out. `empty_array` is true once the source
+    has turned out to be ``[]``.
+    """
+
+    def __init__(self, name: str, form: Form = "any") -> None:
+        self.name = name
+        self.form = form
+        self.read = 0
+        self.empty_array = False
+        self._size = 0
+        self._array = _Array()
+
+    def __iter__(self) -> Iterator[Part]:
+        """Yield the parts. What follows an Unreadable may be readable again."""
+        try:
+            if self.name == "-":
+                yield from self._parts(self._blocks(cast("BufferedReader", sys.stdin.buffer)))
+                return
+            with Path(self.name).open("rb") as file:
+                found = os.fstat(file.fileno())
+                self._size = found.st_size if stat.S_ISREG(found.st_mode) else 0
+                yield from self._parts(self._blocks(file))
+        except OSError as error:
+            yield self._broken(f"cannot be read: {error.strerror}")
+        except zlib.error:
+            yield self._broken("the compressed data is damaged")
+        except EOFError:
+            yield self._broken("the compressed data ends too early")
+
+    def _broken(self, reason: str) -> Unreadable:
+        return Unreadable(self._array.line, self._array.column, reason)
+
+    def _blocks(self, file: BufferedReader) -> Iterator[bytes]:
+        for block in iter(partial(file.read1, BLOCK), b""):
+            self.read += len(block)
+            yield block
+
+    def _parts(self, blocks: Iterator[bytes]) -> Iterator[Part]:
+        first = _at_least(4, blocks)
+        if first.startswith(_GZIP):
+            self._size = 0
+            blocks = _inflated(chain((first,), blocks))
+            first = _at_least(4, blocks)
+        if first.startswith(_WIDE) or b"\0" in first[:4]:
+            yield Unreadable(1, 1, "is not UTF-8, but UTF-16 or UTF-32 by its first bytes")
+            return
+        blocks = chain((first.removeprefix(_BOM),), blocks)
+        if self.form == "one":
+            yield _document(blocks)
+            return
+        if _LINES.search(self.name):
+            yield from self._lines(blocks)
+            return
+        head = _first_line(blocks)
+        blocks = chain((head,), blocks)
+        begin = head.lstrip(BLANK)
+        if begin.startswith(b"[") and self.form == "any":
+            yield from self._array.items(blocks)
+            self.empty_array = self._array.is_empty
+        elif _is_json(begin.partition(b"\n")[0]):
+            yield from self._lines(blocks)
+        elif begin:
+            yield _document(blocks)
+
+    def _lines(self, blocks: Iterable[bytes]) -> Iterator[Part]:
+        if self._size > SPAN:
+            for start in range(0, self._size, SPAN):
+                yield Span(self.name, start, min(start + SPAN, self._size))
+        else:
+            yield from _whole_lines(blocks)
+
+
+def parts_of(span: Span) -> Iterator[Lines | Unreadable]:
+    """Yield the lines that a Span stands for. Raises OSError when they are there no more."""
+    return _whole_lines(_stretch(span))
+
+
+def _stretch(span: Span) -> Iterator[bytes]:
+    """Yield the bytes of the lines that begin in a stretch of a file."""
+    with Path(span.path).open("rb") as file:
+        outside = span.start > 0
+        if outside:
+            at = span.start - 1  # a line begins with the stretch where a line feed is before it
+        else:
+            at = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
+        file.seek(at)
+        for block in iter(partial(file.read, BLOCK), b""):
+            text, at = block, at + len(block)
+            if outside:
+                line_end = text.find(b"\n", 0, max(span.end - 1 - (at - len(text)), 0)) + 1
+                if not line_end:
+                    if at >= span.end:
+                        return
+                    continue
+                text, outside = text[line_end:], False
+            if at >= span.end:
+                line_end = text.find(b"\n", max(span.end - 1 - (at - len(text)), 0)) + 1
+                if line_end:
+                    yield text[:line_end]
+                    return
+            yield text
+
+
+def _at_least(size: int, blocks: Iterator[bytes]) -> bytes:
+    """Return the first blocks, joined: so many that they have `size` bytes, or all."""
+    first = b""
+    while len(first) < size and (block := next(blocks, None)) is not None:
+        first += block
+    return first
+
+
+def _first_line(blocks: Iterable[bytes]) -> bytes:
+    """Return the first blocks, joined: up to the end of the first line that is not blank."""
+    head: list[bytes] = []
+    size, begun = 0, False
+    for block in blocks:
+        head.append(block)
+        size += len(block)
+        rest = block if begun else block.lstrip(BLANK)
+        if b"\n" in rest or (not begun and rest.startswith(b"[")) or size > LONGEST:
+            break
+        begun = begun or bool(rest)
+    return b"".join(head)
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        orjson.loads(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _document(blocks: Iterable[bytes]) -> Part:
+    read: list[bytes] = []
+    size = 0
+    for block in blocks:
+        read.append(block)
+        size += len(block)
+        if size > LONGEST:
+            return Unreadable(1, 1, TOO_LONG)
+    return Payload(1, 1, b"".join(read))
+
+
+def _inflated(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield what gzip blocks hold, member after member; zeros between members are padding."""
+    engine = zlib.decompressobj(wbits=31)
+    for block in blocks:
+        left = block
+        while left:
+            if engine.eof:
+                left = left.lstrip(b"\0")
+                if not left:
+                    break
+                engine = zlib.decompressobj(wbits=31)
+            yield engine.decompress(left, BLOCK)
+            left = engine.unused_data or engine.unconsumed_tail
+    yield engine.flush()
+    if not engine.eof:
+        raise EOFError
+
+
+def _whole_lines(blocks: Iterable[bytes]) -> Iterator[Lines | Unreadable]:
+    """Yield lines as they come to an end, and an Unreadable in place of one that is too long."""
+    begun: list[bytes] = []
+    size, skipping = 0, False
+    for block in blocks:
+        text = block
+        if skipping:
+            if b"\n" not in block:
+                continue
+            # The end of the line that was too long stays, and is counted as a blank line's.
+            text, skipping = block[block.index(b"\n") :], False
+        if cut := text.rfind(b"\n") + 1:
+            yield Lines(b"".join((*begun, text[:cut])))
+            begun, size, text = [], 0, text[cut:]
+        begun.append(text)
+        size += len(text)
+        if size > LONGEST:
+            yield Unreadable(1, 1, TOO_LONG)
+            begun, size, skipping = [], 0, True
+    if size:
+        yield Lines(b"".join(begun))
+
+
+class _Array:
+    """Cutting the text of an array into those of its items, without parsing them.
+
+    `line` and `column` are those of what comes next.
+    """
+
+    def __init__(self) -> None:
+        self.line = self.column = 1
+        self.is_empty = True
+        self._depth = 0
+        self._in_string = False
+        self._is_closed = False
+        self._item: list[bytes] = []
+        self._size = 0
+        self._begin = (1, 1)
+
+    def items(self, blocks: Iterable[bytes]) -> Iterator[Payload | Unreadable]:
+        """Yield the items of the array that blocks hold; an Unreadable for what is none."""
+        for block in _unescaped(blocks):
+            yield from self._cut(block)
+            if self._size and self._is_closed:
+                yield Unreadable(*self._begin, "there is more behind the end of the array")
+                return
+        if not self._is_closed:
+            yield Unreadable(self.line, self.column, "the array is not closed")
+
+    def _cut(self, block: bytes) -> Iterator[Payload | Unreadable]:
+        at = start = 0
+        while at < len(block):
+            if self._in_string:
+                at = _STRING.match(block, at).end()  # type: ignore[union-attr]  # matches always
+                self._in_string = at == len(block)
+                at += 1
+                continue
+            passing = _OUTER if self._depth == 1 else _INNER
+            at = passing.match(block, at).end() + 1  # type: ignore[union-attr]  # matches always
+            if self._is_closed or at > len(block):
+                break
+            match sign := block[at - 1 : at]:
+                case b'"':
+                    self._in_string = True
+                case b"[" | b"{":
+                    self._depth += 1
+                    if self._depth == 1:
+                        self._advance(block[start:at])
+                        start = at
+                case b"," | b"]" if self._depth == 1:
+                    self._take(block[start : at - 1])
+                    start = at
+                    yield from self._end(closing=sign == b"]")
+                    self._advance(sign)
+                case _:
+                    self._depth -= 1
+        self._take(block[start:])
+
+    def _take(self, text: bytes) -> None:
+        """Add to the item at hand, leaving out the white space before it."""
+        if not self._size:
+            stripped = text.lstrip(BLANK)
+            self._advance(text[: len(text) - len(stripped)])
+            self._begin, text = (self.line, self.column), stripped
+        self._advance(text)
+        self._size += len(text)
+        if self._size > LONGEST:
+            self._item.clear()
+        else:
+            self._item.append(text)
+
+    def _end(self, *, closing: bool) -> Iterator[Payload | Unreadable]:
+        """Yield the item at hand, which has ended."""
+        self._is_closed = closing
+        if self._size > LONGEST:
+            yield Unreadable(*self._begin, TOO_LONG)
+        elif self._size:
+            yield Payload(*self._begin, b"".join(self._item).rstrip(BLANK))
+        elif not (closing and self.is_empty):
+            yield Unreadable(*self._begin, "a value is missing in the array")
+        self.is_empty = self.is_empty and closing and not self._size
+        self._item.clear()
+        self._size = 0
+
+    def _advance(self, text: bytes) -> None:
+        if newlines := text.count(b"\n"):
+            self.line, self.column = self.line + newlines, 1
+        self.column += len(text[text.rfind(b"\n") + 1 :].translate(None, _CONTINUING))
+
+
+def _unescaped(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the blocks so joined that none ends in a backslash."""
+    held = b""
+    for block in blocks:
+        held += block
+        if not held.endswith(b"\\"):
+            yield held
+            held = b""
+    yield held
