@@ -16,7 +16,6 @@ import json
 import math
 import re
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from reprlib import repr as show
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
@@ -191,7 +190,7 @@ def _end_of(text: str) -> tuple[int, int]:
 @cache
 def form(name: str) -> dict[str, Any]:
     """Return the JSON Schema that states the form of a spec file, by its short name."""
-    path = files("ttrules") / "schemas" / "form" / f"{name}.schema.json"
+    path = Path(__file__).parent / "schemas" / "form" / f"{name}.schema.json"
     schema: dict[str, Any] = json.loads(path.read_text("utf-8"))
     return schema
 
