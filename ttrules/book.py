@@ -129,12 +129,20 @@ class Book:
             source=f"{self.data['title']} {self.data['version']}, {self.data['source']}",
         )
 
+    def rules(self, process: str) -> Rules:
+        """Return the Rules of a process given by name or slug. Raises NoSuchProcess."""
+        return self._rules[self.process(process)]
+
+    def changing(self, ticket: object) -> str:
+        """Return the Change process of a stored ticket by name. Raises ProcessNotSelected."""
+        return self._changes.process_of(ticket)
+
     def passes(self, process: str) -> Callable[[Any], bool]:
         """Return the quickest test of a process: true means that there is nothing to report.
 
         It is no verdict when it says no or raises: `validate` is, then. Raises NoSuchProcess.
         """
-        return self._rules[self.process(process)].passes
+        return self.rules(process).passes
 
     def validate(
         self,
@@ -151,8 +159,7 @@ class Book:
         errors too. Raises NoSuchProcess, NotJSON when the payload holds what JSON cannot, and
         EngineFailed when an engine breaks inside.
         """
-        rules = self._rules[self.process(process)]
-        return rules.report(payload, unsupported or self._unsupported, engine)
+        return self.rules(process).report(payload, unsupported or self._unsupported, engine)
 
     def is_valid(
         self,

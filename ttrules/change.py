@@ -69,11 +69,7 @@ class Changes:
         process that changes one.
         """
         stored, sent = to_tree(current), to_tree(patch)
-        of_stored = self.change.get(_text(stored, self.field))
-        if of_stored is None:
-            wanted = ", ".join(map(repr, self.change)) or "declared in the rules"
-            message = f"the stored ticket's {self.field} is none of those that may be changed: "
-            raise ProcessNotSelected(message + wanted)
+        of_stored = self.process_of(stored)
         if isinstance(sent, list):
             patched = Patched(to_tree(current))
             patched.apply(sent)
@@ -97,6 +93,15 @@ class Changes:
         self.rules[process].suggest(placed)
         report = make_report(process, placed)
         return Change(report, ticket if report.valid else stored)
+
+    def process_of(self, ticket: object) -> str:
+        """Return the Change process of a stored ticket by name. Raises ProcessNotSelected."""
+        process = self.change.get(_text(ticket, self.field) or "")
+        if process is None:
+            wanted = ", ".join(map(repr, self.change)) or "declared in the rules"
+            message = f"the stored ticket's {self.field} is none of those that may be changed: "
+            raise ProcessNotSelected(message + wanted)
+        return process
 
     def _with_all_types(self, path: Path, finding: Finding) -> Placed:
         """Let a wrong value of the selecting field name those of every process."""

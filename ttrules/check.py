@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from ttrules.judging import Question
-    from ttrules.report import Write, Writer
+    from ttrules.report import Style, Write, Writer
 
 #: From how many bytes on a bar is shown.
 _BIG: Final = 16 << 20
@@ -35,22 +35,18 @@ _BIG: Final = 16 << 20
 _NOTHING: Final = Tally(1, 0, [Judged(0, Spot(1, 1, 1, 2), reason="holds no payload")])
 
 
-def _text(write: Write, *, quiet: bool) -> Writer:
-    return Text(write, click.style if shows_colours() else _unstyled, quiet=quiet)
-
-
 #: The formats: what makes the writer of each, given where to write and whether quietly.
-FORMATS: Final[dict[str, Callable[..., Writer]]] = {
-    "text": _text,
-    "json": lambda write, **_: JSON(write),
-    "jsonl": lambda write, **_: JSONLines(write),
-    "junit": lambda write, **_: JUnit(write),
-    "sarif": lambda write, **_: Sarif(write),
-    "github": GitHub,
+FORMATS: Final[dict[str, Callable[[Write, bool], Writer]]] = {
+    "text": lambda write, quiet: Text(write, style(), quiet=quiet),
+    "json": lambda write, _: JSON(write),
+    "jsonl": lambda write, _: JSONLines(write),
+    "junit": lambda write, _: JUnit(write),
+    "sarif": lambda write, _: Sarif(write),
+    "github": lambda write, quiet: GitHub(write, quiet=quiet),
 }
 
 
-def check(
+def check(  # noqa: PLR0913 - what the command line asks for
     names: Iterable[str],
     question: Question,
     *,
@@ -76,10 +72,10 @@ def check(
             raise click.UsageError(message)
         question = question._replace(current=ticket)
         tasks = _tasks(names, of_changes=against is not None)
-    stream = click.get_binary_stream("stdout")
+    stream = sys.stdout.buffer
     encoding = sys.stdout.encoding if form in {"text", "github"} else "utf-8"
     writer = FORMATS[form](
-        lambda text: stream.write(text.encode(encoding, "backslashreplace")), quiet=quiet
+        lambda text: stream.write(text.encode(encoding, "backslashreplace")), quiet
     )
     bar = _Bar(_size(names), is_wanted=sys.stderr.isatty() and not quiet)
     with closing(bar), closing(in_order(tasks, question, jobs)) as tallies:
@@ -91,10 +87,13 @@ def check(
 def shows_colours() -> bool:
     """Say whether standard output is a terminal that takes colours (see no-color.org)."""
     return (
-        sys.stdout.isatty()
-        and not os.environ.get("NO_COLOR")
-        and os.environ.get("TERM") != "dumb"
+        sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     )
+
+
+def style() -> Style:
+    """Return what colours text on standard output, or leaves it as it is."""
+    return click.style if shows_colours() else _unstyled
 
 
 def _unstyled(text: str, **_: object) -> str:

@@ -148,10 +148,13 @@ def slug(name: str) -> str:
 
 def pointer(path: tuple[str | int, ...]) -> str:
     """Return the JSON Pointer (RFC 6901, section 3) of a path of member names and indices."""
-    return "".join(
-        f"/{part.replace('~', '~0').replace('/', '~1') if type(part) is str else part}"
-        for part in path
-    )
+    text = ""
+    for part in path:
+        if type(part) is str and ("~" in part or "/" in part):
+            text += "/" + part.replace("~", "~0").replace("/", "~1")
+        else:
+            text += f"/{part}"
+    return text
 
 
 def path_of(text: str) -> tuple[str, ...]:

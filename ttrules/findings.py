@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from dataclasses import field as default
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ttrules.codes import KINDS, MESSAGES, RELATIONS
 
@@ -40,14 +39,15 @@ class Cell:
         return {name: getattr(self, name) for name in self.__slots__}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that a payload owes to its process.
 
     `pointer` (RFC 6901) is that of the field itself, also when it is missing. `entity` and `field`
     name the row of the matrix, `requirement` its code, `process` its column; each is None where
     there is no such thing (a payload that is no object has no field). `params` holds what a
     program or a translation needs to tell the finding; it never holds a value of the payload.
+
+    A named tuple, since it takes a fifth of the time of a frozen dataclass to make one.
     """
 
     severity: Severity
@@ -57,7 +57,11 @@ class Finding:
     field: str | None
     requirement: str | None
     process: str | None
-    params: Mapping[str, Any] = default(default_factory=dict, hash=False)
+    params: Mapping[str, Any]
+
+    def __hash__(self) -> int:
+        """Hash all but `params`, which the rest nearly decides."""
+        return hash(self[:-1])
 
     @property
     def message(self) -> str:

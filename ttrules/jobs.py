@@ -18,7 +18,7 @@ from ttrules.judging import Judge, Tally
 from ttrules.reading import Payload, Reading, Span
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
     from concurrent.futures import Future
 
     from ttrules.judging import Question
@@ -68,7 +68,9 @@ def tasks_of(reading: Reading) -> Iterator[Task]:
     yield Task(reading.name, (), holds_none=reading.empty_array)
 
 
-def in_order(tasks: Iterable[Task], question: Question, jobs: int) -> Iterator[tuple[Task, Tally]]:
+def in_order(
+    tasks: Iterable[Task], question: Question, jobs: int
+) -> Generator[tuple[Task, Tally]]:
     """Yield each task with its Tally, in order. `jobs` is the number of processes, 0 as the cores.
 
     Raises what Judge raises, and WorkerDied.

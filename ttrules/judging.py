@@ -60,7 +60,7 @@ class Judged(NamedTuple):
     `spot` is where the payload stands, or, when it is unreadable, where and `reason` why.
     """
 
-    index: int
+    index: int  # type: ignore[assignment]  # the method of tuples is not missed
     spot: Spot
     process: str | None = None
     findings: tuple[tuple[Finding, Spot], ...] = ()
@@ -98,7 +98,7 @@ def book_of(rules: str | None) -> Book:
 def stored_ticket(book: Book, name: str) -> Any:  # noqa: ANN401 - any JSON value
     """Return the ticket that a file holds; Unreadable where it is none that can be changed."""
     part = next(iter(Reading(name, "one")))
-    if isinstance(part, Unreadable):
+    if not isinstance(part, Payload):
         return part
     text = Text(part.text, 1, 1, shown=False)
     try:

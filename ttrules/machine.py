@@ -1,7 +1,7 @@
 """What `ttrules check` writes for machines: JSON, JSON lines, JUnit XML and SARIF.
 
 Each is written as it goes. JSON and JSON lines carry the version of their form, which is published
-as a JSON Schema (`ttrules formats`); a new member there needs no new version, a member that goes or
+as a JSON Schema in schemas/report/; a new member there needs no new version, a member that goes or
 changes its meaning does. They list the payloads that there is something to say about, and count the
 others; JUnit names every payload. No format but text shows a line of a payload.
 """
@@ -9,7 +9,6 @@ others; JUnit names every payload. No format but text shows a line of a payload.
 from __future__ import annotations
 
 import json
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,6 +31,9 @@ _XML: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot
 
 def tool() -> dict[str, str]:
     """Return name and version of this package."""
+    # Imported here since it takes a tenth of the time of a whole run that does not ask for it.
+    from importlib.metadata import PackageNotFoundError, version
+
     try:
         return {"name": "ttrules", "version": version("ttrules")}
     except PackageNotFoundError:  # run from a checkout that is not installed
@@ -217,7 +219,7 @@ class JUnit:
                 self._write(chunk)
         self._write("  </testsuite>\n")
 
-    def close(self, summary: Summary) -> None:
+    def close(self, summary: Summary) -> None:  # noqa: ARG002 - as every Writer takes it
         """Write the end; the counts stand at the suites."""
         self._write("</testsuites>\n")
 

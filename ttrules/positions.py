@@ -19,7 +19,7 @@ from ttrules.codes import path_of, pointer
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-#: One token: a string, a bracket, a comma, a colon, or a number or literal name (RFC 8259, 2).
+#: One sign: a string, a bracket, a comma, a colon, or a number or literal name (RFC 8259, 2).
 _TOKEN: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{},:]|[^][{},:"\s]++')
 
 #: How much is shown of a line, and how much of that before the place at hand, in characters.
@@ -111,18 +111,18 @@ class _Part(NamedTuple):
 class _Inside:
     """An object or array that the walk is in: what led to it, and what it has come to."""
 
-    __slots__ = ("index", "key", "names", "part", "token")
+    __slots__ = ("index", "key", "names", "part", "sign")
 
-    def __init__(self, part: _Part, token: str) -> None:
+    def __init__(self, part: _Part, sign: str) -> None:
         self.part = part
-        self.token = token
+        self.sign = sign
         self.names: set[str] = set()
         self.index = 0
         self.key: re.Match[str] | None = None
 
     def takes_key(self) -> bool:
         """Say whether what comes next is the name of a member."""
-        return self.token == "{" and self.key is None
+        return self.sign == "{" and self.key is None
 
     def next(self) -> None:
         """Go to the next item or member."""
@@ -180,17 +180,17 @@ def _walk(text: str) -> Iterator[_Part]:
     """Yield every value of the text, in order; what has parts once more when it ends."""
     above: list[_Inside] = []
     for match in _TOKEN.finditer(text):
-        token = match[0]
-        if token in "]}":
+        sign = match[0]
+        if sign in "]}":
             part = above.pop().part
             yield part._replace(value=Extent(part.value.start, match.end()), again=False)
-        elif token == ",":
+        elif sign == ",":
             above[-1].next()
         elif above and above[-1].takes_key():
             above[-1].key = match
-        elif token != ":":
+        elif sign != ":":
             value = Extent(*match.span())
             part = above[-1].below(value) if above else _Part((), None, value, again=False)
             yield part
-            if token in "[{":
-                above.append(_Inside(part, token))
+            if sign in "[{":
+                above.append(_Inside(part, sign))

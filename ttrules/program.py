@@ -49,21 +49,22 @@ class Program(click.Group):
             _forget_output()
             ctx.exit(NO_READER)
         except KeyboardInterrupt:
-            _complain("interrupted")
+            complain("interrupted")
             ctx.exit(INTERRUPTED)
         except SpecError as error:
-            _complain(*str(error).splitlines())
+            complain(*str(error).splitlines())
             ctx.exit(BAD_SPEC)
         except Exception as error:  # noqa: BLE001 - the last resort, which hides nothing
             if os.environ.get(_DEBUG):
                 traceback.print_exc()
             said = " ".join(f"{type(error).__name__}: {error}".split())
-            _complain(f"internal error: {said} ({_DEBUG}=1 shows where)")
+            complain(f"internal error: {said} ({_DEBUG}=1 shows where)")
             ctx.exit(INTERNAL)
         return result
 
 
-def _complain(*lines: str) -> None:
+def complain(*lines: str) -> None:
+    """Write lines to standard error, each behind the name of this program."""
     for line in lines:
         click.echo(f"ttrules: {printable(line)}", err=True)
 

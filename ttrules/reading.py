@@ -1,9 +1,9 @@
 """From files to the texts of payloads, in constant memory.
 
-A source is a file or, as ``-``, standard input; gzip is told by its first bytes. What a source holds
-is told by its content: ``[`` first is an array of payloads; a first line that is a JSON value on its
-own is JSON lines; anything else is one payload. A name that ends in .jsonl or .ndjson, with or
-without .gz, means JSON lines whatever is inside. Blank lines hold nothing.
+A source is a file or, as ``-``, standard input; gzip is told by its first bytes. What a source
+holds is told by its content: ``[`` first is an array of payloads; a first line that is a JSON value
+on its own is JSON lines; anything else is one payload. A name that ends in .jsonl or .ndjson, with
+or without .gz, means JSON lines whatever is inside. Blank lines hold nothing.
 
 Texts are cut here, never judged. What cannot be read is an Unreadable with its place, never an
 exception. The lines of a large plain file are not even read: a Span says which stretch of the file
@@ -53,7 +53,7 @@ _OUTER, _INNER = (
 
 
 class Unreadable(NamedTuple):
-    """Something that is no payload. In JSON lines, `line` counts from the last part that was cut."""
+    """Something that is no payload. In JSON lines, `line` counts from the part last cut."""
 
     line: int
     column: int
@@ -171,10 +171,9 @@ def _stretch(span: Span) -> Iterator[bytes]:
     """Yield the bytes of the lines that begin in a stretch of a file."""
     with Path(span.path).open("rb") as file:
         outside = span.start > 0
-        if outside:
-            at = span.start - 1  # a line begins with the stretch where a line feed is before it
-        else:
-            at = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
+        begin = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
+        # Past the first stretch, a line begins with it where a line feed is before it.
+        at = span.start - 1 if outside else begin
         file.seek(at)
         for block in iter(partial(file.read, BLOCK), b""):
             text, at = block, at + len(block)

@@ -65,7 +65,7 @@ class Summary:
         return {"payloads": self.valid + self.invalid, **asdict(self)}
 
     def __str__(self) -> str:
-        """The counts as a person reads them, those of nothing left out."""
+        """Return the counts as a person reads them, those of nothing left out."""
         counts = self.to_dict()
         payloads = counts["payloads"]
         parts = [f"{counts[name]} {name}" for name in ("valid", "invalid") if counts[name]]

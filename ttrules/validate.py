@@ -46,7 +46,6 @@ _SUGGESTED: Final = 20
 _RANK: Final = {code: rank for rank, code in enumerate(PRECEDENCE)}
 _EXPECTED: Final = {pattern: (name, text) for name, (pattern, text) in FORMATS.items()}
 _SEVERITY: Final[dict[str, Severity]] = {"warn": "warning", "error": "error", "ignore": "warning"}
-_NOTHING: Final[dict[str, Any]] = {}
 
 
 class Rules:
@@ -147,7 +146,7 @@ class Rules:
             if type(value) is not str:
                 to_plain(value, path)
             code = PRECEDENCE[rank]
-            found.append((path, self.finding(code, path, site, _params(code, site))))
+            found.append((path, self.finding(code, path, site, expectation(code, site.node))))
         found.sort(key=_order)
         self.suggest(found)
         return found
@@ -193,21 +192,21 @@ class Rules:
         code: str,
         path: Path,
         site: Site,
-        params: Mapping[str, Any] = _NOTHING,
+        params: Mapping[str, Any] | None = None,
         *,
         severity: Severity = "error",
     ) -> Finding:
         """Return the Finding `code` at `path`, about the cell of `site`."""
         unknown = code == "unknown_field"
         return Finding(
-            severity=severity,
-            code=code,
-            pointer=pointer(path),
-            entity=site.entity,
-            field=str(path[-1]) if unknown else site.field,
-            requirement=None if unknown else site.requirement,
-            process=self.process,
-            params=params,
+            severity,
+            code,
+            pointer(path),
+            site.entity,
+            str(path[-1]) if unknown else site.field,
+            None if unknown else site.requirement,
+            self.process,
+            params or {},
         )
 
 
@@ -251,9 +250,8 @@ def _code_of(site: Site, value: object) -> str:
     return KEYWORD_CODES[site.keyword]
 
 
-def _params(code: str, site: Site) -> dict[str, Any]:
-    """Return what a program needs to know of a finding on a value: what was expected."""
-    node = site.node
+def expectation(code: str, node: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the params of a finding on a value: what the schema `node` expected there."""
     match code:
         case "type":
             kinds = node["type"] if isinstance(node["type"], list) else [node["type"]]

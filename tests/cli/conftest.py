@@ -1,0 +1,165 @@
+"""What the tests of the command line share: ways to run it, payloads, and made-up spec files."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from ttrules.book import shipped
+from ttrules.cli import cli
+from ttrules.example import example
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Ran(NamedTuple):
+    """What a run of the command line gave: exit code and both outputs."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+        """The standard output as JSON."""
+        return json.loads(self.out)
+
+
+class Run(Protocol):
+    """Runs the command line with arguments, in this process or in another one."""
+
+    def __call__(self, *args: str | Path, stdin: bytes = b"", **env: str) -> Ran: ...
+
+
+@pytest.fixture
+def run() -> Run:
+    """Give what runs the command line in this process."""
+
+    def ran(*args: str | Path, stdin: bytes = b"", **env: str) -> Ran:
+        result = CliRunner().invoke(
+            cli, [str(arg) for arg in args], input=stdin, env=env, prog_name="ttrules"
+        )
+        return Ran(result.exit_code, result.stdout, result.stderr)
+
+    return ran
+
+
+@pytest.fixture
+def ttrules() -> Run:
+    """Give what runs the command line as a user does, in a process of its own."""
+
+    def ran(*args: str | Path, stdin: bytes = b"", **env: str) -> Ran:
+        result = subprocess.run(  # noqa: S603 - the program under test
+            [sys.executable, "-m", "ttrules", *map(str, args)],
+            input=stdin,
+            capture_output=True,
+            env={**os.environ, **env},
+            check=False,
+        )
+        return Ran(result.returncode, result.stdout.decode(), result.stderr.decode())
+
+    return ran
+
+
+@pytest.fixture
+def ticket() -> dict[str, Any]:
+    """Give a new Complaint that meets every rule."""
+    return example(shipped(), "complaint-add", "minimal")
+
+
+@pytest.fixture
+def wrong(ticket: dict[str, Any]) -> dict[str, Any]:
+    """Give a Complaint with an error at /origin and a warning at /colour."""
+    return {"colour": "red", **ticket, "origin": "Fax"}
+
+
+@pytest.fixture
+def stored(ticket: dict[str, Any]) -> dict[str, Any]:
+    """Give a Complaint as its server holds it, which may be changed."""
+    return {**ticket, "id": "1", "href": "/troubleTicket/1", "status": "inProgress"}
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> File:
+    """Give what writes a file: bytes and text as they are, other values as JSON."""
+
+    def written(name: str, content: object) -> Path:
+        path = tmp_path / name
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            text = content if isinstance(content, str) else json.dumps(content)
+            path.write_text(text, encoding="utf-8")
+        return path
+
+    return written
+
+
+class File(Protocol):
+    """Writes a file below the test's directory."""
+
+    def __call__(self, name: str, content: object) -> Path: ...
+
+
+@pytest.fixture
+def spec(tmp_path: Path) -> Spec:
+    """Give what writes spec files of a made-up API, and returns the options that name them."""
+
+    def written(
+        shapes: dict[str, dict[str, Any]],
+        rows: dict[str, dict[str, list[str]]],
+        processes: tuple[str, ...] = ("Order Add",),
+        *,
+        root: str = "Order",
+        **interpretation: Any,  # noqa: ANN401 - any YAML value
+    ) -> list[str]:
+        files = {
+            "openapi": {
+                "openapi": "3.0.3",
+                "info": {"title": "Orders", "version": "7"},
+                "paths": {},
+                "components": {
+                    "schemas": {
+                        name: {"type": "object", "properties": members}
+                        for name, members in shapes.items()
+                    }
+                },
+            },
+            "requirements": {
+                "matrix": 1,
+                "root": root,
+                "processes": list(processes),
+                "entities": rows,
+            },
+            "interpretation": {"interpretation": 1, **interpretation},
+        }
+        options = []
+        for name, value in files.items():
+            path = tmp_path / f"{name}.yaml"
+            path.write_text(yaml.safe_dump(value, sort_keys=False), encoding="utf-8")
+            options += [f"--{name}", str(path)]
+        return options
+
+    return written
+
+
+class Spec(Protocol):
+    """Writes spec files and returns the options that name them."""
+
+    def __call__(
+        self,
+        shapes: dict[str, dict[str, Any]],
+        rows: dict[str, dict[str, list[str]]],
+        processes: tuple[str, ...] = ...,
+        *,
+        root: str = ...,
+        **interpretation: Any,  # noqa: ANN401 - any YAML value
+    ) -> list[str]: ...

@@ -1,0 +1,360 @@
+"""The command line of ttrules: what may be typed, and which part of the package does it.
+
+Each command is its options, one call, and its exit code; what a command does is in the module that
+it calls, imported when the command runs, so that checking one file loads nothing else. How a
+command may end is told by program.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+import click
+
+from ttrules.book import Book, shipped
+from ttrules.codes import closest
+from ttrules.errors import NoSuchCell
+from ttrules.program import (
+    BAD_SPEC,
+    EXITS,
+    FINDINGS,
+    INTERNAL,
+    UNREADABLE,
+    Program,
+    complain,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ttrules.codes import Engine, Unsupported
+    from ttrules.example import Extent
+    from ttrules.spec import Spec
+
+    Command = TypeVar("Command", bound=Callable[..., Any])
+
+#: The formats of a report; what writes each is a row of check.FORMATS.
+FORMATS: Final = ("text", "json", "jsonl", "junit", "sarif", "github")
+_MOST_JOBS: Final = 1024
+_CODES: Final = "".join(f"  {code}  {text}\n" for code, text in EXITS.items() if code <= INTERNAL)
+
+_FILE: Final = click.Path(exists=True, dir_okay=False)
+_RULES: Final = click.option(
+    "--rules",
+    metavar="DIR",
+    type=click.Path(),
+    help="Use the rules that `ttrules compile` wrote there instead of the shipped ones.",
+)
+
+
+def _spec_options(*, required: bool) -> Callable[[Command], Command]:
+    """Return a decorator that adds the options which name spec files."""
+    wanted = {
+        "openapi": "The OpenAPI document that holds the shapes.",
+        "requirements": "The requirement matrix.",
+        "interpretation": "What the matrix leaves open, and how it is decided.",
+        "lifecycle": "The statuses and the moves between them.",
+    }
+
+    def decorated(command: Command) -> Command:
+        for name, text in reversed(wanted.items()):
+            needed = required and name in {"openapi", "requirements"}
+            command = click.option(
+                f"--{name}", metavar="FILE", type=click.Path(), required=needed, help=text
+            )(command)
+        return command
+
+    return decorated
+
+
+def _version(context: click.Context, _option: click.Parameter, is_wanted: bool) -> None:  # noqa: FBT001 - click's own signature
+    from ttrules.machine import tool
+
+    if is_wanted:
+        click.echo(" ".join(tool().values()))
+        context.exit()
+
+
+def _jobs(context: click.Context, option: click.Parameter, value: str) -> int:
+    if value == "auto":
+        return 0
+    jobs: int = click.IntRange(0, _MOST_JOBS)(value, option, context)
+    return jobs
+
+
+@click.group(
+    cls=Program,
+    epilog=f"\b\nExit codes:\n{_CODES}",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_version,
+    help="Show the version and exit.",
+)
+def cli() -> None:
+    """Enforce the requirement rules of the Trouble Ticket API.
+
+    \b
+    Example:
+      ttrules check ticket.json
+    """  # noqa: D301 - \b is click's mark for a paragraph that is not wrapped
+    if isinstance(sys.stdout, TextIOWrapper):
+        # What a terminal cannot show is escaped rather than the end of the program.
+        sys.stdout.reconfigure(errors="backslashreplace")
+
+
+@cli.command()
+@click.argument("files", nargs=-1, required=True, type=click.Path())
+@click.option(
+    "--process",
+    metavar="NAME",
+    default="auto",
+    show_default=True,
+    help="The process, by name or slug; auto: the one that each payload names itself.",
+)
+@click.option(
+    "--against",
+    metavar="CURRENT",
+    type=click.Path(),
+    help="The ticket that each payload is a change of (a merge patch or a JSON Patch).",
+)
+@click.option("--format", "form", type=click.Choice(FORMATS), default="text", show_default=True)
+@click.option("--strict", is_flag=True, help="Unsupported and unknown members are errors.")
+@click.option(
+    "--engine",
+    type=click.Choice(("fast", "reference")),
+    default="fast",
+    show_default=True,
+    help="jsonschema-rs or jsonschema; both give the same report.",
+)
+@click.option(
+    "--jobs",
+    metavar="N",
+    callback=_jobs,
+    default="1",
+    show_default=True,
+    help="How many processes share the work; auto: one a core.",
+)
+@click.option("--quiet", is_flag=True, help="Show errors only: no warnings, counts or progress.")
+@_RULES
+def check(  # noqa: PLR0913 - the options that there are
+    files: tuple[str, ...],
+    *,
+    process: str,
+    against: str | None,
+    form: str,
+    strict: bool,
+    engine: Engine,
+    jobs: int,
+    quiet: bool,
+    rules: str | None,
+) -> None:
+    """Check payloads in FILES, or from standard input when a file is called -.
+
+    A file is one JSON document, an array of payloads, or JSON lines; each may be gzipped.
+
+    \b
+    Examples:
+      ttrules check ticket.json
+      ttrules check --process complaint-change --format github patches/*.json
+      ttrules check --against stored.json patch.json
+      zcat tickets.jsonl.gz | ttrules check --jobs auto -
+    """  # noqa: D301 - \b is click's mark
+    from ttrules.check import check as run
+    from ttrules.judging import Question
+
+    if against is not None and process != "auto":
+        message = "--against chooses the process by the ticket: leave --process out."
+        raise click.UsageError(message)
+    if [*files, against].count("-") > 1:
+        message = "Standard input can be read once only."
+        raise click.UsageError(message)
+    unsupported: Unsupported | None = "error" if strict else None
+    question = Question(
+        rules=rules,
+        process=None if process == "auto" else _book(rules).process(process),
+        unsupported=unsupported,
+        engine=engine,
+        shown=form == "text",
+    )
+    summary = run(files, question, against=against, form=form, jobs=jobs, quiet=quiet)
+    _leave(UNREADABLE if summary.unreadable else FINDINGS * bool(summary.invalid))
+
+
+@cli.command()
+@click.argument("process")
+@_RULES
+def schema(process: str, *, rules: str | None) -> None:
+    """Print the JSON Schema (2020-12) of a PROCESS, given by name or slug.
+
+    \b
+    Example:
+      ttrules schema complaint-add > complaint-add.json
+    """  # noqa: D301 - \b is click's mark
+    _print_json(_book(rules).schema(process))
+
+
+@cli.command()
+@click.option("--entity", "entities", metavar="E", multiple=True, help="Only this entity.")
+@click.option("--process", "processes", metavar="P", multiple=True, help="Only this process.")
+@_RULES
+def matrix(*, entities: Sequence[str], processes: Sequence[str], rules: str | None) -> None:
+    """Print the matrix: what each field owes to each process. The options may be repeated.
+
+    \b
+    Example:
+      ttrules matrix --entity TroubleTicket --process complaint-add
+    """  # noqa: D301 - \b is click's mark
+    from ttrules.check import shows_colours
+    from ttrules.tables import show_matrix
+
+    book = _book(rules)
+    known = book.data["entities"]
+    for entity in entities:
+        if entity not in known:
+            raise NoSuchCell(entity, tuple(known))
+    columns = [book.process(each) for each in processes] or book.processes()
+    show_matrix(book.data, entities or tuple(known), columns, colours=shows_colours())
+
+
+@cli.command()
+@click.argument("field")
+@_RULES
+def explain(field: str, *, rules: str | None) -> None:
+    """Print all there is to know of a FIELD, given as Entity.field or by its name alone.
+
+    \b
+    Example:
+      ttrules explain TroubleTicket.status
+    """  # noqa: D301 - \b is click's mark
+    from ttrules.check import style
+    from ttrules.explain import explain as told
+    from ttrules.explain import names_of, rows_named
+
+    book = _book(rules)
+    rows = rows_named(book, field)
+    if not rows:
+        nearest = closest(field, names_of(book))
+        hint = f" Did you mean {nearest}?" if nearest else ""
+        message = f"No field is called {field!r}.{hint}"
+        raise click.UsageError(message)
+    if len(rows) > 1:
+        message = f"{field!r} may mean several fields; name one of: {', '.join(rows)}"
+        raise click.UsageError(message)
+    width = min(shutil.get_terminal_size().columns, 100)
+    for line in told(book, rows[0], style(), width):
+        click.echo(line)
+
+
+@cli.command()
+@click.argument("process")
+@click.option(
+    "--typical", "extent", flag_value="typical", default=True, help="Send a plausible part."
+)
+@click.option("--full", "extent", flag_value="full", help="Send everything that goes together.")
+@click.option("--minimal", "extent", flag_value="minimal", help="Send what is required only.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another one.")
+@_RULES
+def example(process: str, *, extent: Extent, seed: int, rules: str | None) -> None:
+    """Print a valid payload of a PROCESS, made up; the same seed always gives the same one.
+
+    \b
+    Example:
+      ttrules example complaint-add --minimal --seed 7
+    """  # noqa: D301 - \b is click's mark
+    from ttrules.example import NoExample
+    from ttrules.example import example as made
+
+    try:
+        payload = made(_book(rules), process, extent, seed)
+    except NoExample as error:
+        complain(str(error))
+        _leave(BAD_SPEC)
+    else:
+        _print_json(payload)
+
+
+@cli.command(name="compile")
+@_spec_options(required=True)
+@click.option("--out", metavar="DIR", type=click.Path(), required=True, help="Write them here.")
+@click.option("--check", "is_check", is_flag=True, help="Write nothing; say what differs.")
+def compile_command(*, out: str, is_check: bool, **files: str | None) -> None:
+    """Compile your own spec files to rules: book.json and a JSON Schema for each process.
+
+    \b
+    Example:
+      ttrules compile --openapi openapi.yaml --requirements requirements.yaml --out rules
+      ttrules check --rules rules --process order-add order.json
+    """  # noqa: D301 - \b is click's mark
+    from ttrules.publish import differences, files_of, publish
+    from ttrules.report import printable
+
+    written = files_of(_spec(files))
+    if is_check:
+        told = differences(written, out)
+        for name, difference in told.items():
+            click.echo(printable(f"{out}/{name}: {difference}"))
+        _leave(FINDINGS * bool(told))
+    try:
+        changed = publish(written, out)
+    except OSError as error:
+        message = f"{out} cannot be written: {error.strerror}"
+        raise click.BadParameter(printable(message), param_hint="--out") from error
+    click.echo(printable(f"{out}: {len(written)} files, {len(changed)} of them changed"))
+
+
+@cli.command()
+@_spec_options(required=False)
+@_RULES
+@click.option("--strict", is_flag=True, help="Exit with 1 for an oddity that nothing decides on.")
+def lint(*, strict: bool, rules: str | None, **files: str | None) -> None:
+    """List what the rules leave open or say oddly, and under which decision that is known.
+
+    \b
+    Examples:
+      ttrules lint
+      ttrules lint --openapi openapi.yaml --requirements requirements.yaml --strict
+    """  # noqa: D301 - \b is click's mark
+    from ttrules.check import shows_colours
+    from ttrules.lint import oddities
+    from ttrules.tables import show_oddities
+
+    if not any(files.values()):
+        data = _book(rules).data
+    elif rules is not None or not (files["openapi"] and files["requirements"]):
+        message = "Name --rules, or --openapi and --requirements with what goes with them."
+        raise click.UsageError(message)
+    else:
+        from ttrules.compile import compile_book
+
+        data = compile_book(_spec(files))
+    found = oddities(data)
+    show_oddities(found, colours=shows_colours())
+    _leave(FINDINGS * (strict and not all(each.decided for each in found)))
+
+
+def _book(rules: str | None) -> Book:
+    return shipped() if rules is None else Book.read(rules)
+
+
+def _spec(files: dict[str, str | None]) -> Spec:
+    from ttrules.spec import load_spec
+
+    return load_spec(**files)  # type: ignore[arg-type]  # the commands see to it that two are there
+
+
+def _print_json(value: object) -> None:
+    """Print JSON as UTF-8, whatever the terminal's encoding."""
+    click.echo((json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode(), nl=False)
+
+
+def _leave(code: int) -> None:
+    click.get_current_context().exit(code)

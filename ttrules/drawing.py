@@ -1,0 +1,223 @@
+"""Drawing valid values from a compiled schema, for the strategies.
+
+A node of a schema becomes a strategy by its type, its patterns and its bounds. Which members an
+object has is drawn first, so that the relations between them hold. What a condition under a test
+(a `when`) asks is met by most draws, not by all; strategies checks these.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+import re
+from functools import cache
+from itertools import product
+from typing import TYPE_CHECKING, Any, Final
+
+from hypothesis import strategies as st
+
+from ttrules.codes import FORMATS, NON_BLANK, is_blank, relation_holds
+from ttrules.compile import ANNOTATION
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import TypeAlias
+
+    from ttrules.plain import Path
+
+    Draw: TypeAlias = Callable[[st.SearchStrategy[Any]], Any]
+
+#: Texts are drawn up to this length, and to their longest where that is not above LONGEST.
+SHORT: Final = 40
+LONGEST: Final = 4_096
+#: How many items a list is drawn with at most, and what would be too many to draw at all.
+FEW: Final = 3
+MANY: Final = 10_000
+#: Integers that every JSON parser keeps (RFC 8259, section 6).
+_SAFE: Final = 2**53 - 1
+
+
+@st.composite
+def payload_of(
+    draw: Draw, schema: Mapping[str, Any], forced: Path = (), *, unsupported: bool = False
+) -> dict[str, Any]:
+    """Return a strategy for objects that meet a schema and have the members on a path."""
+    return draw_object(draw, schema, forced, unsupported=unsupported)
+
+
+def draw_object(
+    draw: Draw, schema: Mapping[str, Any], forced: Path, *, unsupported: bool
+) -> dict[str, Any]:
+    """Draw a valid object that has the members on the path `forced`."""
+    required = schema.get("required", ())
+    sent = _draw_related(draw, schema, forced)
+    drawn: dict[str, Any] = {}
+    for name, node in schema["properties"].items():
+        code = node[ANNOTATION]["requirement"]
+        if code == "P":
+            continue
+        is_forced = name == (forced[0] if forced else None)
+        if code == "-":
+            if is_forced or (unsupported and draw(st.booleans())):
+                drawn[name] = draw(ANYTHING)
+        elif is_forced or name in required or (sent[name] if name in sent else draw(st.booleans())):
+            below = forced[1:] if is_forced else ()
+            drawn[name] = draw_value(draw, node, below, unsupported=unsupported, is_forced=is_forced)
+    return drawn
+
+
+def _draw_related(draw: Draw, schema: Mapping[str, Any], forced: Path) -> dict[str, bool]:
+    """Draw which of the members that relations speak of are sent, so that the relations hold."""
+    rules = relations(schema)
+    names = sorted({name for rule in rules for name in rule["fields"]})
+    if not names:
+        return {}
+    choices = [
+        dict(zip(names, sent, strict=True))
+        for sent in product((True, False), repeat=len(names))
+    ]
+    required = {*schema.get("required", ()), *forced[:1]}
+    choices = [each for each in choices if all(each.get(name, True) for name in required)]
+    sound = [each for each in choices if all(_holds(rule, each) for rule in rules)]
+    if not sound:  # relations under tests that exclude each other: the payload is checked later
+        always = [rule for rule in rules if "when" not in rule]
+        sound = [each for each in choices if all(_holds(rule, each) for rule in always)]
+    return dict(draw(st.sampled_from(sound)))
+
+
+def _holds(relation: Mapping[str, Any], sent: Mapping[str, bool]) -> bool:
+    return relation_holds(relation["relation"], tuple(sent[name] for name in relation["fields"]))
+
+
+def draw_value(
+    draw: Draw,
+    node: Mapping[str, Any],
+    forced: Path = (),
+    *,
+    unsupported: bool = False,
+    is_forced: bool = False,
+) -> Any:  # noqa: ANN401 - any JSON value
+    """Draw a value that meets a node; a forced one is no null and no empty list."""
+    if not is_forced and takes_null(node) and draw(st.integers(0, 7)) == 0:
+        return None
+    if "properties" in node:
+        return draw_object(draw, node, forced, unsupported=unsupported)
+    if "items" in node:
+        least = max(node.get("minItems", 0), int(is_forced))
+        size = draw(st.integers(least, min(node.get("maxItems", MANY), max(least, FEW))))
+        items: list[Any] = []
+        for _ in range(size):
+            item = draw_value(draw, node["items"], forced, unsupported=unsupported)
+            if not (node.get("uniqueItems") and item in items):
+                items.append(item)
+        return items
+    return draw(_scalar(json.dumps(node)))
+
+
+def takes_null(node: Mapping[str, Any]) -> bool:
+    return isinstance(node.get("type"), list)
+
+
+def kind_of(node: Mapping[str, Any]) -> str | None:
+    """Return the type of a node, null left aside; None where it has none."""
+    kind = node.get("type")
+    return next(each for each in kind if each != "null") if isinstance(kind, list) else kind
+
+
+@cache
+def _scalar(written: str) -> st.SearchStrategy[Any]:
+    """Return the strategy for a node written as JSON; making one takes longer than to draw."""
+    node = json.loads(written)
+    if "enum" in node:
+        return st.sampled_from([each for each in node["enum"] if each is not None])
+    match kind_of(node):
+        case "string":
+            return _text(node)
+        case "integer":
+            return _numbers(node, whole=True)
+        case "number":
+            return _numbers(node, whole=False)
+        case "boolean":
+            return st.booleans()
+        case _:
+            return ANYTHING.filter(lambda value: value is not None)
+
+
+def _text(node: Mapping[str, Any]) -> st.SearchStrategy[str]:
+    patterns = [each["pattern"] for each in (node, *node.get("allOf", ())) if "pattern" in each]
+    solid = NON_BLANK in patterns
+    special = [each for each in patterns if each != NON_BLANK]
+    least, most = node.get("minLength", 0), node.get("maxLength", LONGEST)
+    if special:
+        if special[0] in _OF_PATTERN:
+            drawn = _OF_PATTERN[special[0]]
+        else:
+            pattern = re.compile(special[0], re.ASCII)
+            drawn = st.from_regex(pattern, alphabet=st.characters(codec="utf-8"))
+        rest = [re.compile(each, re.ASCII) for each in special[1:]]
+        return drawn.filter(
+            lambda text: least <= len(text) <= most
+            and all(each.search(text) for each in rest)
+            and not (solid and is_blank(text))
+        )
+    drawn = st.text(min_size=max(least, int(solid)), max_size=min(max(least, SHORT), most))
+    if most <= LONGEST:
+        drawn |= st.characters(codec="utf-8").map(lambda letter: letter * most)
+    return drawn.filter(lambda text: not is_blank(text)) if solid else drawn
+
+
+def _numbers(node: Mapping[str, Any], *, whole: bool) -> st.SearchStrategy[int | float]:
+    low = node.get("minimum", node.get("exclusiveMinimum", -_SAFE))
+    high = node.get("maximum", node.get("exclusiveMaximum", _SAFE))
+    step = node.get("multipleOf", 1)
+    if whole or "multipleOf" in node:
+        drawn: st.SearchStrategy[int | float] = st.integers(
+            math.ceil(low / step), math.floor(high / step)
+        ).map(lambda count: count * step)
+    else:
+        drawn = st.integers(math.ceil(low), math.floor(high)) | st.floats(low, high)
+    ends = [node[key] for key in ("exclusiveMinimum", "exclusiveMaximum") if key in node]
+    return drawn.filter(lambda number: number not in ends)
+
+
+def _moment(moment: Any, offset: int, style: int) -> str:  # noqa: ANN401 - a datetime
+    sign = "-" if offset < 0 else "+"
+    zone = ("Z", "z", f"{sign}{abs(offset) // 60:02}:{abs(offset) % 60:02}")[style % 3]
+    text = moment.isoformat(timespec=("seconds", "milliseconds", "microseconds")[style % 7 % 3])
+    return str(text) + zone
+
+
+_OF_PATTERN: Final[dict[str, st.SearchStrategy[str]]] = {
+    FORMATS["date-time"][0]: st.builds(
+        _moment, st.datetimes(), st.integers(-1_439, 1_439), st.integers(0, 20)
+    )
+    | st.sampled_from(["2016-12-31T23:59:60Z", "2024-02-29t00:00:00.5-00:00"]),
+    FORMATS["date"][0]: st.dates().map(str),
+    FORMATS["byte"][0]: st.binary(max_size=64).map(lambda raw: base64.b64encode(raw).decode()),
+    FORMATS["uuid"][0]: st.uuids().map(str),
+}
+
+#: Any JSON value, in small.
+ANYTHING: Final[st.SearchStrategy[Any]] = st.recursive(
+    st.none() | st.booleans() | st.integers(-_SAFE, _SAFE) | st.text(max_size=FEW),
+    lambda below: st.lists(below, max_size=FEW)
+    | st.dictionaries(st.text(max_size=FEW), below, max_size=FEW),
+    max_leaves=FEW,
+)
+
+
+def relations(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the notes of the relations on an object itself, with or without a test."""
+    rules = [rule.get("then", rule) for rule in schema.get("allOf", ())]
+    return [rule[ANNOTATION] for rule in rules if ANNOTATION in rule]
+
+
+def tests(schema: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """Return the tests at an object and below."""
+    found = [rule["if"] for rule in schema.get("allOf", ()) if "if" in rule]
+    for node in schema["properties"].values():
+        below = node.get("items", node)
+        if "properties" in below:
+            found += tests(below)
+    return found

@@ -1,0 +1,183 @@
+"""Payloads to look at: valid ones, made up from the rules of a process.
+
+`example` is a pure function of book, process, extent and seed. It walks the compiled schema of the
+process, so that whatever binds a value there binds the made-up one; the relations between the
+members of an object are met by sending or leaving out. A draw that fails is thrown away and another
+one made from the same seed, and every payload has been judged before it is given away. How values
+are made to look real is the business of likeness.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+
+from ttrules.codes import relation_holds
+from ttrules.compile import ANNOTATION
+from ttrules.errors import TTRulesError
+from ttrules.likeness import Likeness
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from random import Random
+
+    from ttrules.book import Book
+
+#: How much of what is optional is sent: none of it, a plausible part, or all that goes together.
+Extent: TypeAlias = Literal["minimal", "typical", "full"]
+
+#: How likely an optional member is sent.
+_LIKELY: Final[dict[Extent, float]] = {"minimal": 0.0, "typical": 0.5, "full": 1.0}
+#: How many items a list has when it may choose.
+_ITEMS: Final[dict[Extent, tuple[int, ...]]] = {"minimal": (1,), "typical": (1, 1, 2), "full": (2,)}
+#: How many payloads are drawn before giving up, and how often one object's members are put right.
+_DRAWS: Final = 200
+_REPAIRS: Final = 50
+
+_Object: TypeAlias = dict[str, Any]
+
+
+class NoExample(TTRulesError):  # noqa: N818 - a statement, as the house style asks
+    """No payload was found that meets the rules of `process`: they may contradict each other."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__(process)
+        self.process = process
+
+    def __str__(self) -> str:
+        """Name the process and what may be wrong."""
+        return (
+            f"no payload was found that meets the rules of {self.process};"
+            " do a shape, a code and a condition contradict each other?"
+        )
+
+
+def example(book: Book, process: str, extent: Extent = "typical", seed: int = 0) -> dict[str, Any]:
+    """Return a payload that meets every rule of a process, given by name or slug.
+
+    The same arguments always give the same payload. Raises NoSuchProcess, and NoExample.
+    """
+    # Imported here since no payload that is checked needs it.
+    from random import Random
+
+    name = book.process(process)
+    draw = Random(f"{name} {extent} {seed}")  # noqa: S311 - it hides no secret
+    for _ in range(_DRAWS):
+        payload = _Draw(book, name, extent, draw).payload()
+        report = book.validate(payload, name)
+        if not report.violations and not report.warnings:
+            return payload
+    raise NoExample(name)
+
+
+class _Draw:
+    """One attempt at a payload."""
+
+    def __init__(self, book: Book, process: str, extent: Extent, draw: Random) -> None:
+        self._schema = book.schemas[book.slug(process)]
+        self._conditions = [
+            each
+            for each in book.data["conditions"]
+            if process in each["processes"] and each["relation"] != "optional"
+        ]
+        self._extent = extent
+        self._draw = draw
+        self._likeness = Likeness(draw)
+        self._root: _Object = {}
+
+    def payload(self) -> _Object:
+        """Return the payload, which may still break a rule."""
+        return self._object(self._schema, {})
+
+    def _object(self, schema: Mapping[str, Any], parent: _Object) -> _Object:
+        """Return an object: first its members and plain values, then what stands below them."""
+        made: _Object = {}
+        self._root = self._root or made
+        must = schema.get("required", ())
+        for name in must:
+            self._send(schema, name, made)
+        for name in _open_members(schema):
+            if name not in must and self._draw.random() < _LIKELY[self._extent]:
+                self._send(schema, name, made)
+        self._repair(schema, made, parent)
+        values = dict(made)
+        made.clear()
+        made.update((name, values[name]) for name in schema["properties"] if name in values)
+        for name in made:
+            made[name] = self._below(schema, name, made)
+        return made
+
+    def _send(self, schema: Mapping[str, Any], name: str, made: _Object) -> None:
+        """Give an object a member, when there is a value that fits it.
+
+        Lists and objects are empty at first: the relations ask only whether they are there.
+        """
+        member = schema["properties"][name]
+        if "items" in member or "properties" in member:
+            made[name] = {}
+        else:
+            value = self._likeness.value(schema[ANNOTATION]["entity"], name, member)
+            if value is not None:
+                made[name] = value
+
+    def _below(self, schema: Mapping[str, Any], name: str, made: _Object) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the value of a member, drawn now where it is an object or a list."""
+        member = schema["properties"][name]
+        if "properties" in member:
+            return self._object(member, made)
+        if "items" not in member:
+            return made[name]
+        wanted = max(member.get("minItems", 0), self._draw.choice(_ITEMS[self._extent]))
+        items: list[Any] = []
+        for _ in range(min(wanted, member.get("maxItems", wanted))):
+            if "properties" in member["items"]:
+                item: Any = self._object(member["items"], made)
+            else:
+                item = self._likeness.value(schema[ANNOTATION]["entity"], name, member["items"])
+            if item is not None and not (member.get("uniqueItems") and item in items):
+                items.append(item)
+        return items
+
+    def _repair(self, schema: Mapping[str, Any], made: _Object, parent: _Object) -> None:
+        """Send and leave out members, in place, until every relation holds or luck has run out."""
+        may, entity = {*_open_members(schema)}, schema[ANNOTATION]["entity"]
+        rules = [each for each in self._conditions if each["entity"] == entity]
+        for _ in range(_REPAIRS):
+            broken = [each for each in rules if self._is_broken(each, made, parent)]
+            if not broken:
+                return
+            name = self._draw.choice(self._draw.choice(broken)["fields"])
+            if name not in made and name in may:
+                self._send(schema, name, made)
+            elif name not in schema.get("required", ()):
+                made.pop(name, None)
+
+    def _is_broken(self, rule: Mapping[str, Any], made: _Object, parent: _Object) -> bool:
+        when = rule["when"]
+        if when is not None:
+            others = {"self": made, "parent": parent, "root": self._root}
+            if not _applies(when, others[when["of"]]):
+                return False
+        return not relation_holds(rule["relation"], tuple(name in made for name in rule["fields"]))
+
+
+def _applies(when: Mapping[str, Any], to: _Object) -> bool:
+    """Say whether the test of a condition holds for an object."""
+    is_sent = when["field"] in to
+    if "exists" in when:
+        return is_sent is when["exists"]
+    allowed = when["in"] if "in" in when else [when["equals"]]
+    return is_sent and to[when["field"]] in allowed
+
+
+def _open_members(schema: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the members of an object that may be sent, in order.
+
+    Left out are those whose condition nobody has declared, and objects with nothing to send inside.
+    """
+    undetermined = schema[ANNOTATION].get("undetermined", ())
+    for name, member in schema["properties"].items():
+        item = member.get("items", member)
+        is_hollow = "properties" in item and not any(_open_members(item))
+        is_closed = "not" in member or member[ANNOTATION]["requirement"] == "-"
+        if name not in undetermined and not is_hollow and not is_closed:
+            yield name

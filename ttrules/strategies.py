@@ -1,0 +1,140 @@
+"""Hypothesis strategies: valid payloads, broken ones with their finding, and changes of tickets.
+
+    from hypothesis import given
+    from ttrules import strategies
+
+    @given(strategies.payloads("complaint-add"))
+    def test_my_client_sends_it(payload): ...
+
+All is drawn from the compiled schemas, so a spec of your own works the same (`book=`). What is
+public is in `__all__`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from hypothesis import strategies as st
+
+from ttrules.book import Book, shipped
+from ttrules.compile import ANNOTATION
+from ttrules.defects import DEFECTS, cells, read_by_tests, walk
+from ttrules.drawing import payload_of, tests
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ttrules.defects import Defect, Target
+    from ttrules.drawing import Draw
+    from ttrules.findings import Finding
+    from ttrules.validate import Rules
+
+__all__ = ["broken", "changes", "payloads"]
+
+
+def payloads(
+    process: str, *, book: Book | None = None, unsupported: bool = False
+) -> st.SearchStrategy[dict[str, Any]]:
+    """Return a strategy for valid payloads of a process, given by name or slug.
+
+    Optional members come and go, texts are Unicode, values lie at their bounds; null stands where
+    it removes a member. With `unsupported`, members that the matrix marks ``-`` come along too.
+    Raises NoSuchProcess.
+    """
+    book = book or shipped()
+    name = book.process(process)
+    schema = book.schemas[book.slug(name)]
+    drawn = payload_of(schema, unsupported=unsupported)
+    if tests(schema):
+        return drawn.filter(lambda payload: book.validate(payload, name).valid)
+    return drawn
+
+
+def broken(
+    process: str, *, cell: tuple[str, str] | None = None, book: Book | None = None
+) -> st.SearchStrategy[tuple[dict[str, Any], Finding]]:
+    """Return a strategy for payloads with one defect, each with the finding that it causes.
+
+    `cell` is an entity and a field; without one, any cell that a payload of the process can reach
+    and that can be broken. The finding is an error, but for a cell ``-``, whose presence is the
+    warning ``not_supported`` under the policy "warn". Raises NoSuchProcess, and ValueError where
+    the cell cannot be broken: below a prohibited or unsupported parent nothing is evaluated, and
+    what the test of a condition reads is not broken, since more would change with it.
+    """
+    book = book or shipped()
+    name = book.process(process)
+    schema = book.schemas[book.slug(name)]
+    tested = read_by_tests(schema)
+    choices = [
+        (target, defect)
+        for target in cells(schema, ())
+        if cell in {None, (target.owner[ANNOTATION]["entity"], target.name)}
+        for defect in DEFECTS
+        if defect.applies(target, tested)
+    ]
+    if not choices:
+        message = f"no payload of {name} breaks {'.'.join(cell or ('a cell',))} alone"
+        raise ValueError(message)
+    return _broken(schema, choices, book.rules(name))
+
+
+@st.composite
+def _broken(
+    draw: Draw, schema: Mapping[str, Any], choices: list[tuple[Target, Defect]], rules: Rules
+) -> tuple[dict[str, Any], Finding]:
+    target, defect = draw(st.sampled_from(choices))
+    forced = (*target.path, target.name) if defect.inside else target.path
+    payload = draw(payload_of(schema, forced))
+    owner, at = walk(draw, payload, target.path)
+    return payload, defect.inflict(draw, owner, at, target, rules)
+
+
+@st.composite
+def changes(
+    draw: Draw, current: Mapping[str, Any], *, book: Book | None = None, by: str | None = None
+) -> dict[str, Any] | list[dict[str, Any]]:
+    """Return a strategy for patches that the stored ticket `current` accepts.
+
+    A patch is a JSON merge patch or a JSON Patch. `by` names the party that makes the change.
+    Raises ProcessNotSelected when `current` is of no type that may be changed.
+    """
+    book = book or shipped()
+    ticket = dict(current)
+    process = book.changing(ticket)
+    patch = draw(payloads(process, book=book))
+    root, data = book.data["root"], book.data
+    for name in data["immutable"].get(root, ()):
+        if name in patch and name in ticket:
+            patch[name] = ticket[name]
+    if (cycle := book.lifecycle) is not None and cycle.field in patch:
+        status = ticket.get(cycle.field, cycle.initial)
+        patch[cycle.field] = draw(st.sampled_from([status, *cycle.followers(status, by)]))
+    as_list = draw(st.booleans())
+    found = _operations(draw, ticket, patch) if as_list else patch
+    accepted = book.validate_change(ticket, found, by=by).report.valid
+    if not accepted:  # what Add owes, or an item's identity, speaks against it: change less
+        kept = {name: patch[name] for name in patch if name in _required(book, process)}
+        found = _operations(draw, ticket, kept) if as_list else kept
+    return found
+
+
+def _required(book: Book, process: str) -> list[str]:
+    required: list[str] = book.schemas[book.slug(process)].get("required", [])
+    return required
+
+
+def _operations(
+    draw: Draw, ticket: Mapping[str, Any], patch: Mapping[str, Any]
+) -> list[dict[str, Any]]:
+    """Write a merge patch as a JSON Patch; lists may be added to rather than replaced."""
+    operations: list[dict[str, Any]] = []
+    for name, value in patch.items():
+        path = "/" + name.replace("~", "~0").replace("/", "~1")
+        if value is None:
+            if name in ticket:
+                operations.append({"op": "remove", "path": path})
+        elif isinstance(value, list) and isinstance(ticket.get(name), list) and draw(st.booleans()):
+            operations += [{"op": "add", "path": f"{path}/-", "value": item} for item in value]
+        else:
+            operations.append({"op": "add", "path": path, "value": value})
+    return operations

@@ -1,0 +1,78 @@
+"""Tables for a terminal: the matrix, and the oddities that lint finds.
+
+They say the same without colour, and fold where the terminal is narrow; codes are never cut. What
+stands in a cell comes from spec files and is freed of everything that a terminal would obey.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ttrules.codes import REQUIREMENTS
+from ttrules.report import printable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from ttrules.lint import Oddity
+
+#: The colour of each requirement code; those that are process dependent have one in common.
+_COLOURS: Final = {"R": "bold red", "O": "green", "P": "magenta", "-": "dim"}
+_DEPENDENT: Final = "bold yellow"
+
+
+def show_matrix(
+    book: Mapping[str, Any], entities: Sequence[str], processes: Sequence[str], *, colours: bool
+) -> None:
+    """Print rows and columns of the matrix of a compiled book, with the meaning of their codes."""
+    names = [each["name"] for each in book["processes"]]
+    columns = [names.index(name) for name in processes]
+    table = _table("Field", *processes)
+    for column in table.columns[1:]:
+        column.justify, column.min_width = "center", max(map(len, REQUIREMENTS))
+    used: set[str] = set()
+    for entity in entities:
+        table.add_row(Text(printable(entity), style="bold"))
+        for field, row in book["entities"][entity].items():
+            codes = [row["requirements"][column] for column in columns]
+            cells = [Text(code, style=_colour(code)) for code in codes]
+            table.add_row(Text(f"  {printable(field)}"), *cells)
+            used.update(codes)
+        table.add_section()
+    legend = Table.grid(padding=(0, 2))
+    for code, meaning in REQUIREMENTS.items():
+        if code in used:
+            legend.add_row(Text(code, style=_colour(code)), meaning)
+    _print((table, legend), colours=colours)
+
+
+def show_oddities(found: Iterable[Oddity], *, colours: bool) -> None:
+    """Print the oddities of a book, one a row."""
+    table = _table("Kind", "About", "What", "Decided under")
+    for each in found:
+        style = "" if each.decided else "yellow"
+        words = (each.kind, each.about, each.text, ", ".join(each.decided))
+        table.add_row(*(Text(printable(word), style=style) for word in words))
+    _print((table,), colours=colours)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(Text(printable(heading)), overflow="fold")
+    return table
+
+
+def _colour(code: str) -> str:
+    return _COLOURS.get(code, _DEPENDENT)
+
+
+def _print(parts: Iterable[Table], *, colours: bool) -> None:
+    console = Console(no_color=not colours, highlight=False, markup=False, emoji=False)
+    for part in parts:
+        console.print(part)
