@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from ttrules.change import Change, Changes
 from ttrules.codes import slug
+from ttrules.compile import BOOK_FORMAT
 from ttrules.errors import (
     NoSuchCell,
     NoSuchProcess,
@@ -55,9 +56,7 @@ class Book:
     `data` is the compiled book; `schemas` the compiled JSON Schema of each process by slug.
     """
 
-    def __init__(
-        self, data: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]]
-    ) -> None:
+    def __init__(self, data: Mapping[str, Any], schemas: Mapping[str, Mapping[str, Any]]) -> None:
         self.data = data
         self.schemas = schemas
         self._names = tuple(each["name"] for each in data["processes"])
@@ -81,6 +80,8 @@ class Book:
         folder = Path(directory)
         data = _read_json(folder / "book.json")
         try:
+            if data["book"] != BOOK_FORMAT:
+                raise KeyError("book")  # noqa: TRY301 - told as what it is like: of another form
             slugs = [each["slug"] for each in data["processes"]]
             schemas = {name: _read_json(folder / f"{name}.json") for name in slugs}
             return cls(data, schemas)
@@ -104,7 +105,7 @@ class Book:
         return slug(self.process(process))
 
     def schema(self, process: str) -> dict[str, Any]:
-        """Return a copy of the compiled JSON Schema (2020-12) of a process. Raises NoSuchProcess."""
+        """Return a copy of a process's compiled schema (2020-12). Raises NoSuchProcess."""
         return deepcopy(dict(self.schemas[self.slug(process)]))
 
     def cell(self, entity: str, field: str, process: str) -> Cell:

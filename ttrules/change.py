@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ttrules.codes import path_of
 from ttrules.errors import ProcessNotSelected
 from ttrules.patch import Patched, merged
 from ttrules.plain import to_tree
@@ -61,7 +60,12 @@ class Changes:
         self.add = {e["value"]: e["name"] for e in chosen if e["operation"] == "add"}
 
     def judge(
-        self, current: object, patch: object, unsupported: Unsupported, engine: Engine, by: str | None
+        self,
+        current: object,
+        patch: object,
+        unsupported: Unsupported,
+        engine: Engine,
+        by: str | None,
     ) -> Change:
         """Return the Change that `patch`, a merge patch or a list of operations, makes of a ticket.
 
@@ -96,7 +100,7 @@ class Changes:
 
     def process_of(self, ticket: object) -> str:
         """Return the Change process of a stored ticket by name. Raises ProcessNotSelected."""
-        process = self.change.get(_text(ticket, self.field) or "")
+        process: str | None = self.change.get(_text(ticket, self.field) or "")
         if process is None:
             wanted = ", ".join(map(repr, self.change)) or "declared in the rules"
             message = f"the stored ticket's {self.field} is none of those that may be changed: "
@@ -161,7 +165,7 @@ class Changes:
         process: str,
         unsupported: Unsupported,
     ) -> Iterator[Placed]:
-        """Yield findings on members that a JSON Patch reached, removed ones and parents included."""
+        """Yield findings on members that a JSON Patch reached, removed and parents included."""
         rules = self.rules[process]
         known = {path for path, _ in placed}
         for path in touched:
@@ -195,9 +199,7 @@ class _Settling:
         self.unknown = {path for path, finding in placed if finding.code == "unknown_field"}
         self.altered: list[Placed] = []
 
-    def object_of(
-        self, raw: _Object, stored: _Object | None, entity: str, path: Path
-    ) -> _Object:
+    def object_of(self, raw: _Object, stored: _Object | None, entity: str, path: Path) -> _Object:
         """Return the object that is stored for `raw`; `stored` is what it was, None when new."""
         rows = self.data["entities"][entity]
         before = stored or {}
@@ -281,5 +283,3 @@ def _same(one: object, other: object) -> bool:
 
 def _order(placed: Placed) -> tuple[list[tuple[bool, Any]], str]:
     return [(isinstance(part, str), part) for part in placed[0]], placed[1].code
-
-

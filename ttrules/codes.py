@@ -101,9 +101,7 @@ BOUNDS: Final[dict[str, tuple[str, ...]]] = {
 
 #: One character that is not white space. Spelled out, since \s differs between the dialects of
 #: ECMA-262 (which JSON Schema follows), Rust and Python; see "White space" in interpretation.yaml.
-NON_BLANK: Final = (
-    r"[^\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
-)
+NON_BLANK: Final = r"[^\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
 
 _DAY = (
     r"(?:[0-9]{4}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])"

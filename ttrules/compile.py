@@ -12,12 +12,15 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
-from ttrules.codes import FORMATS, NON_BLANK, NOT_EMPTY
+from ttrules.codes import FORMATS, KINDS, NON_BLANK, NOT_EMPTY, is_blank
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ttrules.spec import Condition, Field, Process, Spec
+
+#: The form of a compiled book; a book of another form is not read.
+BOOK_FORMAT: Final = 1
 
 #: The keyword that carries a cell, a relation or an entity in a compiled schema.
 ANNOTATION: Final = "x-ttrules"
@@ -47,6 +50,7 @@ def compile_schemas(spec: Spec) -> dict[str, dict[str, Any]]:
 def compile_book(spec: Spec) -> dict[str, Any]:
     """Return what the engine needs beside the schemas, as plain JSON values."""
     return {
+        "book": BOOK_FORMAT,
         "title": spec.title,
         "version": spec.version,
         "source": spec.source,
@@ -122,7 +126,7 @@ class _Compiler:
 
     def schema(self) -> dict[str, Any]:
         body, lifted = self._object(self.spec.root, 0, removable=self.counterpart is not None)
-        assert not lifted, "every condition has found its object"  # noqa: S101 - an invariant
+        assert not lifted, "every condition has found its object"
         return {
             "$schema": DIALECT,
             "title": f"{self.spec.title} {self.spec.version}: {self.process.name}",
@@ -155,7 +159,9 @@ class _Compiler:
             else:
                 distance = 1 if when["of"] == "parent" else -1
                 above.append((distance, _test(when), {"allOf": [relation]}))
-        undetermined = [name for name, field in fields.items() if self._is_undeclared(entity, field)]
+        undetermined = [
+            name for name, field in fields.items() if self._is_undeclared(entity, field)
+        ]
         note: dict[str, Any] = {"entity": entity}
         if undetermined:
             note["undetermined"] = undetermined
@@ -178,18 +184,17 @@ class _Compiler:
         if code == "-":
             return about, []
         removable = removable and self._is_removable(entity, field)
-        not_empty = code == "R" or (
-            code in NOT_EMPTY and not self._is_undeclared(entity, field)
-        )
+        not_empty = code == "R" or (code in NOT_EMPTY and not self._is_undeclared(entity, field))
         lifted: list[_Lifted] = []
         if field.entity:
             below = removable and not field.many
             item, lifted = self._object(field.entity, depth + 1, removable=below)
+        elif field.many:
+            item = self._scalar(field.shape["items"], not_empty=False)
+            if field.shape["items"].get("nullable"):
+                _let_null(item)
         else:
-            item = self._scalar(
-                field.shape["items"] if field.many else field.shape,
-                not_empty=not_empty and not field.many,
-            )
+            item = self._scalar(field.shape, not_empty=not_empty)
         if entity == self.spec.root and field.name == self.spec.selection_field:
             item["enum"] = [self.process.value]
         if field.many:
@@ -207,6 +212,9 @@ class _Compiler:
         compiled: dict[str, Any] = {}
         if "type" in shape:
             compiled["type"] = shape["type"]
+        elif not_empty:
+            # A shape without a type takes any value; null is no content, nor is a list of nothing.
+            compiled.update({"type": list(KINDS), "minItems": 1})
         compiled.update({key: shape[key] for key in _SHARED if key in shape})
         for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
             # OpenAPI 3.0 makes a bound exclusive by a flag, JSON Schema by another keyword.
@@ -223,7 +231,7 @@ class _Compiler:
             patterns.append(FORMATS[shape["format"]][0])
         if "pattern" in shape:
             patterns.append(shape["pattern"])
-        if not_empty and shape.get("type") == "string" and "enum" not in shape:
+        if not_empty and shape.get("type", "string") == "string" and _may_be_blank(shape):
             patterns.append(NON_BLANK)
         if patterns:
             compiled["pattern"] = patterns[0]
@@ -279,6 +287,10 @@ def _let_null(item: dict[str, Any]) -> None:
         item["enum"] = [*item["enum"], None]
 
 
+def _may_be_blank(shape: Mapping[str, Any]) -> bool:
+    return any(isinstance(value, str) and is_blank(value) for value in shape.get("enum", ("",)))
+
+
 def _all(fields: tuple[str, ...]) -> dict[str, Any]:
     return {"required": list(fields)}
 
@@ -288,7 +300,11 @@ def _each(fields: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def _none(fields: tuple[str, ...]) -> dict[str, Any]:
-    return {"not": {"anyOf": _each(fields)}}
+    return {"not": {"type": "object", "anyOf": _each(fields)}}
+
+
+def _one(fields: tuple[str, ...]) -> list[dict[str, Any]]:
+    return [*({"type": "object", **each} for each in _each(fields)), {"not": {"type": "object"}}]
 
 
 def _pairs(fields: tuple[str, ...]) -> list[dict[str, Any]]:
@@ -299,12 +315,13 @@ def _pairs(fields: tuple[str, ...]) -> list[dict[str, Any]]:
     ]
 
 
-# Each relation is one keyword, so that breaking it is one error.
-_RELATIONS: Final = {
+# Each relation is one keyword, so that breaking it is one error. What is no object breaks none of
+# them: that it is none is an error already.
+_RELATIONS: Final[dict[str, Callable[[tuple[str, ...]], dict[str, Any]]]] = {
     "all_or_none": lambda f: {"anyOf": [_all(f), _none(f)]},
     "at_least_one": lambda f: {"anyOf": _each(f)},
-    "at_most_one": lambda f: {"not": {"anyOf": _pairs(f)}},
-    "exactly_one": lambda f: {"oneOf": _each(f)},
+    "at_most_one": lambda f: {"not": {"type": "object", "anyOf": _pairs(f)}},
+    "exactly_one": lambda f: {"oneOf": _one(f)},
     "if_then_all": lambda f: {"anyOf": [_none(f[:1]), _all(f[1:])]},
     "if_then_any": lambda f: {"anyOf": [_none(f[:1]), *_each(f[1:])]},
     "if_then_none": lambda f: {"anyOf": [_none(f[:1]), _none(f[1:])]},

@@ -34,7 +34,8 @@ def selection_problems(
     elif fields[name].shape.get("type") != "string":
         yield source.problem(("selection", "field"), f"{name} holds no text, so it cannot select")
     at = ("selection", "processes")
-    values = fields[name].shape.get("enum") if name in fields else None
+    listed = fields[name].shape.get("enum") if name in fields else None
+    values = None if listed is None else [value for value in listed if isinstance(value, str)]
     seen: dict[tuple[str, str], str] = {}
     for process, rule in chosen.items():
         if process not in processes:
@@ -65,7 +66,9 @@ def condition_problems(
             continue
         wrong = [
             *_unknown(source, (*at, "fields"), entry["fields"], entities[entity], f"{entity} has"),
-            *_unknown(source, (*at, "processes"), entry.get("processes", ()), processes, "there is"),
+            *_unknown(
+                source, (*at, "processes"), entry.get("processes", ()), processes, "there is"
+            ),
         ]
         yield from wrong
         if not wrong and not bound_processes(entry, entities[entity], processes):

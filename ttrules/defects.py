@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from itertools import product
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from hypothesis import strategies as st
 
@@ -22,6 +22,7 @@ from ttrules.validate import expectation
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from ttrules.codes import Severity
     from ttrules.drawing import Draw
     from ttrules.findings import Finding
     from ttrules.plain import Path
@@ -81,8 +82,8 @@ class Defect(NamedTuple):
     """A way to break one cell: when it applies, and how a value of it is drawn."""
 
     code: str
-    #: Whether the field must be there before it is broken.
-    inside: bool
+    #: What must be there before: the field itself, or the object that it belongs to.
+    needs: Literal["field", "owner"]
     fits: Callable[[Target], bool]
     #: From the draw function, the node and the present value to the broken one; None takes it away.
     spoil: Callable[[Draw, Mapping[str, Any], Any], Any] | None
@@ -107,7 +108,7 @@ class Defect(NamedTuple):
         else:
             owner[cell.name] = self.spoil(draw, cell.node, owner.get(cell.name))
         params = expectation(self.code, cell.node)
-        severity = "warning" if self.code == "not_supported" else "error"
+        severity: Severity = "warning" if self.code == "not_supported" else "error"
         site = rules.cell(entity, cell.name)
         return rules.finding(self.code, (*at, cell.name), site, params, severity=severity)
 
@@ -168,7 +169,7 @@ _ALSO: Final = {"number": {"integer"}}
 
 def _other_type(draw: Draw, node: Mapping[str, Any], _: object) -> Any:  # noqa: ANN401
     kind = kind_of(node)
-    assert kind is not None  # noqa: S101 - the defect fits typed cells only
+    assert kind is not None
     taken = {kind} | _ALSO.get(kind, set())
     return draw(st.sampled_from([value for key, value in _SAMPLES.items() if key not in taken]))
 
@@ -178,15 +179,21 @@ def _blank(draw: Draw, node: Mapping[str, Any], _: object) -> Any:  # noqa: ANN4
 
 
 def _unlisted(draw: Draw, node: Mapping[str, Any], _: object) -> str:
-    return str(draw(st.text(min_size=1, max_size=SHORT).filter(
-        lambda text: not is_blank(text) and text not in node["enum"]
-    )))
+    return str(
+        draw(
+            st.text(min_size=1, max_size=SHORT).filter(
+                lambda text: not is_blank(text) and text not in node["enum"]
+            )
+        )
+    )
 
 
 def _misformatted(draw: Draw, node: Mapping[str, Any], _: object) -> str:
     most = min(node.get("maxLength", SHORT), SHORT)
     pattern = re.compile(node["pattern"].replace("$", r"\Z"), re.ASCII)
-    texts = st.text(min_size=1, max_size=most) | st.sampled_from(["?", "2026-02-30T25:00:00", "A==="])
+    texts = st.text(min_size=1, max_size=most) | st.sampled_from(
+        ["?", "2026-02-30T25:00:00", "A==="]
+    )
     return str(draw(texts.filter(lambda text: not (is_blank(text) or pattern.search(text)))))
 
 
@@ -225,9 +232,8 @@ def _is_ruled(cell: Target) -> bool:
 
 
 def _is_bound(cell: Target) -> bool:
-    return any(key in cell.node for key in _RANGES) and (
-        "multipleOf" not in cell.node or cell.node["multipleOf"] != 1
-    )
+    step: float = cell.node.get("multipleOf", 0)
+    return step != 1 and any(key in cell.node for key in _RANGES)
 
 
 _RANGES: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
@@ -255,15 +261,20 @@ def _may_be_empty(cell: Target) -> bool:
 
 #: Every defect, by the code of its finding.
 DEFECTS: Final = (
-    Defect("required", True, lambda cell: cell.name in cell.owner.get("required", ()), None),
-    Defect("prohibited", False, lambda cell: cell.requirement == "P", _anything),
-    Defect("not_supported", False, lambda cell: cell.requirement == "-", _anything),
-    Defect("null", True, lambda c: _is_ruled(c) and "type" in c.node and not takes_null(c.node), _null),
-    Defect("empty", True, _may_be_empty, _blank),
-    Defect("type", True, lambda cell: "type" in cell.node, _other_type),
-    Defect("enum", True, lambda cell: "enum" in cell.node, _unlisted),
-    Defect("format", True, _is_formatted, _misformatted),
-    Defect("range", True, _is_bound, _out_of_range),
-    Defect("length", True, lambda cell: _is_plain_text(cell) or _is_listed(cell), _out_of_size),
-    Defect("process_dependent", False, lambda cell: bool(_breakable(cell)), None),
+    Defect("required", "field", lambda cell: cell.name in cell.owner.get("required", ()), None),
+    Defect("prohibited", "owner", lambda cell: cell.requirement == "P", _anything),
+    Defect("not_supported", "owner", lambda cell: cell.requirement == "-", _anything),
+    Defect(
+        "null",
+        "field",
+        lambda c: _is_ruled(c) and "type" in c.node and not takes_null(c.node),
+        _null,
+    ),
+    Defect("empty", "field", _may_be_empty, _blank),
+    Defect("type", "field", lambda cell: "type" in cell.node, _other_type),
+    Defect("enum", "field", lambda cell: "enum" in cell.node, _unlisted),
+    Defect("format", "field", _is_formatted, _misformatted),
+    Defect("range", "field", _is_bound, _out_of_range),
+    Defect("length", "field", lambda cell: _is_plain_text(cell) or _is_listed(cell), _out_of_size),
+    Defect("process_dependent", "owner", lambda cell: bool(_breakable(cell)), None),
 )

@@ -63,7 +63,9 @@ def draw_object(
                 drawn[name] = draw(ANYTHING)
         elif is_forced or name in required or (sent[name] if name in sent else draw(st.booleans())):
             below = forced[1:] if is_forced else ()
-            drawn[name] = draw_value(draw, node, below, unsupported=unsupported, is_forced=is_forced)
+            drawn[name] = draw_value(
+                draw, node, below, unsupported=unsupported, is_forced=is_forced
+            )
     return drawn
 
 
@@ -74,8 +76,7 @@ def _draw_related(draw: Draw, schema: Mapping[str, Any], forced: Path) -> dict[s
     if not names:
         return {}
     choices = [
-        dict(zip(names, sent, strict=True))
-        for sent in product((True, False), repeat=len(names))
+        dict(zip(names, sent, strict=True)) for sent in product((True, False), repeat=len(names))
     ]
     required = {*schema.get("required", ()), *forced[:1]}
     choices = [each for each in choices if all(each.get(name, True) for name in required)]
@@ -116,6 +117,7 @@ def draw_value(
 
 
 def takes_null(node: Mapping[str, Any]) -> bool:
+    """Say whether null meets a node: removal allows it there."""
     return isinstance(node.get("type"), list)
 
 
@@ -157,9 +159,11 @@ def _text(node: Mapping[str, Any]) -> st.SearchStrategy[str]:
             drawn = st.from_regex(pattern, alphabet=st.characters(codec="utf-8"))
         rest = [re.compile(each, re.ASCII) for each in special[1:]]
         return drawn.filter(
-            lambda text: least <= len(text) <= most
-            and all(each.search(text) for each in rest)
-            and not (solid and is_blank(text))
+            lambda text: (
+                least <= len(text) <= most
+                and all(each.search(text) for each in rest)
+                and not (solid and is_blank(text))
+            )
         )
     drawn = st.text(min_size=max(least, int(solid)), max_size=min(max(least, SHORT), most))
     if most <= LONGEST:
@@ -201,8 +205,9 @@ _OF_PATTERN: Final[dict[str, st.SearchStrategy[str]]] = {
 #: Any JSON value, in small.
 ANYTHING: Final[st.SearchStrategy[Any]] = st.recursive(
     st.none() | st.booleans() | st.integers(-_SAFE, _SAFE) | st.text(max_size=FEW),
-    lambda below: st.lists(below, max_size=FEW)
-    | st.dictionaries(st.text(max_size=FEW), below, max_size=FEW),
+    lambda below: (
+        st.lists(below, max_size=FEW) | st.dictionaries(st.text(max_size=FEW), below, max_size=FEW)
+    ),
     max_leaves=FEW,
 )
 

@@ -31,7 +31,9 @@ class TTRulesError(Exception):
         """Compare type and attributes."""
         return type(self) is type(other) and vars(self) == vars(other)
 
-    __hash__ = Exception.__hash__
+    def __hash__(self) -> int:
+        """Hash the type alone: attributes need not be hashable, and equal errors hash alike."""
+        return hash(type(self))
 
 
 class RequirementsNotMet(TTRulesError):  # noqa: N818 - a statement, as the house style asks

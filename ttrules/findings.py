@@ -6,7 +6,7 @@ to be is the business of validate and change.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping  # noqa: TC003 - a NamedTuple's fields are read at run time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 

@@ -68,9 +68,7 @@ def tasks_of(reading: Reading) -> Iterator[Task]:
     yield Task(reading.name, (), holds_none=reading.empty_array)
 
 
-def in_order(
-    tasks: Iterable[Task], question: Question, jobs: int
-) -> Generator[tuple[Task, Tally]]:
+def in_order(tasks: Iterable[Task], question: Question, jobs: int) -> Generator[tuple[Task, Tally]]:
     """Yield each task with its Tally, in order. `jobs` is the number of processes, 0 as the cores.
 
     Raises what Judge raises, and WorkerDied.

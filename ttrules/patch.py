@@ -134,9 +134,7 @@ class Patched:
             if listed and operation["op"] == "add":
                 self._shift(place, 1)
             self.touched = {
-                path: deep
-                for path, deep in self.touched.items()
-                if path[: len(place)] != place
+                path: deep for path, deep in self.touched.items() if path[: len(place)] != place
             }
             self.touched[place] = True
 

@@ -1,9 +1,9 @@
 """What JSON is, of what Python can hold: the one check of payloads that knows no rule.
 
-RFC 8259 knows objects with text for keys, arrays, text, finite numbers, true, false and null. Tuples
-count as arrays, members of an Enum as their values, Decimals as numbers; everything else (NaN, bytes,
-dates, subclasses of str and int, lone surrogates, cycles, nesting without end) is NotJSON, with its
-place. Nothing here decides whether a payload is valid.
+RFC 8259 knows objects with text for keys, arrays, text, finite numbers, true, false and null.
+Tuples count as arrays, members of an Enum as their values, Decimals as numbers; everything else
+(NaN, bytes, dates, subclasses of str and int, lone surrogates, cycles, nesting without end) is
+NotJSON, with its place. Nothing here decides whether a payload is valid.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ MAX_PARTS: Final = 1_000_000
 def to_plain(value: object, path: Path = ()) -> Any:  # noqa: ANN401 - any JSON value
     """Return a copy of `value` made of dict, list, str, int, float, bool and None alone.
 
-    `path` is where the value stands in its payload; depth counts from the payload's top. A part that
-    occurs twice in `value` is one part of the copy, so that a small value never makes a huge copy.
+    `path` is where the value stands in its payload; depth counts from the payload's top. A part
+    that occurs twice in `value` is one part of the copy, so that a small value never makes a huge
+    one.
     Raises NotJSON, with the pointer of the first offending part.
     """
     return _plain(value, path, {})[0]
@@ -44,7 +45,7 @@ def to_tree(value: object) -> Any:  # noqa: ANN401 - any JSON value
     return json.loads(json.dumps(copy))
 
 
-#: What one value becomes: its copy, how many levels of arrays and objects, how many values it holds.
+#: What one value becomes: its copy, how many levels of arrays and objects, how many values.
 _Made: TypeAlias = tuple[Any, int, int]
 
 

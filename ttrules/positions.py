@@ -28,6 +28,8 @@ _BEFORE: Final = 40
 
 #: The tokens that lead from the document to a part of it, as a JSON Pointer spells them.
 _Tokens: TypeAlias = tuple[str, ...]
+#: What is asked for, token by token, so that most of a text is passed by without a look.
+_Wanted: TypeAlias = "dict[str, _Wanted]"
 
 
 class Extent(NamedTuple):
@@ -100,12 +102,26 @@ class Text:
 
 
 class _Part(NamedTuple):
-    """A value that the walk meets: an object or array twice, at its start and at its end."""
+    """A value that the walk meets: an object or array twice, at its start and at its end.
 
-    tokens: _Tokens
+    `token` leads to it from `above`, the object or array that it is in. `wanted` says what is asked
+    for below it, None that nothing is, nor it itself. `again` says that its name stood before.
+    """
+
+    above: _Part | None
+    token: str
     key: Extent | None
     value: Extent
-    again: bool
+    wanted: _Wanted | None
+    again: bool = False
+
+    def tokens(self) -> _Tokens:
+        """Return the tokens that lead here from the document."""
+        tokens, part = [], self
+        while part.above is not None:
+            tokens.append(part.token)
+            part = part.above
+        return tuple(reversed(tokens))
 
 
 class _Inside:
@@ -131,12 +147,15 @@ class _Inside:
 
     def below(self, value: Extent) -> _Part:
         """Return the item or member that has this value."""
+        wanted = self.part.wanted or {}
         if self.key is None:
-            return _Part((*self.part.tokens, str(self.index)), None, value, again=False)
+            index = str(self.index)
+            return _Part(self.part, index, None, value, wanted.get(index))
         name = json.loads(self.key[0]) if "\\" in self.key[0] else self.key[0][1:-1]
         again = name in self.names
         self.names.add(name)
-        return _Part((*self.part.tokens, name), Extent(*self.key.span()), value, again)
+        key = Extent(*self.key.span())
+        return _Part(self.part, name, key, value, wanted.get(name), again)
 
 
 def locate(text: str, pointers: Iterable[str]) -> dict[str, Place]:
@@ -145,22 +164,27 @@ def locate(text: str, pointers: Iterable[str]) -> dict[str, Place]:
     Where a member name stands twice its last value counts, as most parsers have it.
     """
     wanted = {each: path_of(each) for each in pointers}
-    asked = {tokens[:length] for tokens in wanted.values() for length in range(len(tokens) + 1)}
+    asked: _Wanted = {}
+    for tokens in wanted.values():
+        below = asked
+        for token in tokens:
+            below = below.setdefault(token, {})
     found: dict[_Tokens, _Part] = {}
-    for part in _walk(text):
-        if part.again:
-            for stale in [each for each in found if each[: len(part.tokens)] == part.tokens]:
-                del found[stale]
-        if part.tokens in asked:
-            found[part.tokens] = part
+    for part in _walk(text, asked):
+        if part.wanted is not None:
+            tokens = part.tokens()
+            if part.again:
+                for stale in [each for each in found if each[: len(tokens)] == tokens]:
+                    del found[stale]
+            found[tokens] = part
     return {each: _nearest(found, tokens) for each, tokens in wanted.items()}
 
 
 def repeated(text: str) -> Iterator[tuple[str, Extent]]:
     """Yield pointer and key of each member whose name its object already has, in order."""
-    for part in _walk(text):
+    for part in _walk(text, None):
         if part.again and part.key is not None:
-            yield pointer(part.tokens), part.key
+            yield pointer(part.tokens()), part.key
 
 
 def line_and_column(text: str, offset: int) -> tuple[int, int]:
@@ -176,7 +200,7 @@ def _nearest(found: dict[_Tokens, _Part], tokens: _Tokens) -> Place:
     return Place(value=part.value, key=part.key, missing=length < len(tokens))
 
 
-def _walk(text: str) -> Iterator[_Part]:
+def _walk(text: str, wanted: _Wanted | None) -> Iterator[_Part]:
     """Yield every value of the text, in order; what has parts once more when it ends."""
     above: list[_Inside] = []
     for match in _TOKEN.finditer(text):
@@ -190,7 +214,7 @@ def _walk(text: str) -> Iterator[_Part]:
             above[-1].key = match
         elif sign != ":":
             value = Extent(*match.span())
-            part = above[-1].below(value) if above else _Part((), None, value, again=False)
+            part = above[-1].below(value) if above else _Part(None, "", None, value, wanted)
             yield part
             if sign in "[{":
                 above.append(_Inside(part, sign))

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
 @cache
 def _ecma(pattern: str) -> re.Pattern[str]:
-    """Compile an ECMA-262 pattern: there $ is the very end, in Python also before a last newline.
+    r"""Compile an ECMA-262 pattern: there $ is the very end, in Python also before a last newline.
 
-    ECMA-262's \\d and \\w are ASCII only, Python's are not (RFC 9485, section 5, on the dialects).
+    ECMA-262's \d and \w are ASCII only, Python's are not (RFC 9485, section 5, on the dialects).
     """
     ends = re.sub(r"(\\.)|(\[(?:\\.|[^\]\\])*\])|\$", _dollar, pattern)
     return re.compile(ends, re.ASCII)
@@ -50,7 +50,9 @@ def _required(
                 yield ValidationError("a member is missing", validator_value=name)
 
 
-_Validator: Any = extend(Draft202012Validator, {"pattern": _pattern, "required": _required})
+_Validator: Any = extend(  # type: ignore[no-untyped-call]  # its stubs lack the types
+    Draft202012Validator, {"pattern": _pattern, "required": _required}
+)
 
 
 def reference_validator(schema: Mapping[str, Any]) -> Any:  # noqa: ANN401 - jsonschema's own

@@ -22,6 +22,19 @@ if TYPE_CHECKING:
     from ttrules.source import Place, Source
 
 _SCHEMAS: Final = "#/components/schemas/"
+_BOOK: Final = "book"
+#: The part of ECMA-262's regular expressions that Rust's and Python's read in the same way: no \\s,
+#: no \\b, no flags, no lookaround, no possessive quantifier.
+_SHARED_ESCAPE: Final = (
+    r"[dDwWtnrfv^$\\.*+?()\[\]{}|/]|x[0-9A-Fa-f]{2}|u(?![dD][89A-Fa-f])[0-9A-Fa-f]{4}"
+)
+_PORTABLE: Final = re.compile(
+    rf"(?:\\(?:{_SHARED_ESCAPE})"
+    rf"|\[(?:\\(?:{_SHARED_ESCAPE}|-)|[^\]\\])+\]"
+    r"|\((?:\?:|(?!\?))"
+    r"|[*+?}](?!\+)"
+    r"|[^\\\[(*+?}])*"
+)
 
 
 class Shapes:
@@ -49,6 +62,9 @@ class Shapes:
             other = seen.setdefault(slug(name), name)
             if other != name:
                 message = f"{name!r} and {other!r} have the same short form"
+                yield self.matrix.problem(("processes", index), message)
+            if slug(name) == _BOOK:
+                message = f"{name!r} has the short form {_BOOK!r}, which the compiled book has"
                 yield self.matrix.problem(("processes", index), message)
         root = self.matrix.value["root"]
         if root not in self.rows:
@@ -80,8 +96,8 @@ class Shapes:
         for field in members:
             if field not in rows:
                 message = f"the matrix has no row {entity}.{field}" + nearest(field, rows)
-                place = (*at, "properties", field)
-                self.problems.append(self.openapi.problem(place, message, key=True))
+                member: Place = (*at, "properties", field)
+                self.problems.append(self.openapi.problem(member, message, key=True))
         return {
             field: self._field(
                 field,
@@ -119,7 +135,7 @@ class Shapes:
         if shape.get("type") == "object":
             self._refuse(at, "an object stands under a name of its own; refer to it by $ref")
         if not _runs_everywhere(shape.get("pattern", "")):
-            self._refuse((*at, "pattern"), "this pattern is none that every engine runs")
+            self._refuse((*at, "pattern"), "this pattern is none that every engine reads alike")
 
     def _refuse(self, at: Place, message: str) -> None:
         self.problems.append(self.openapi.problem(at, message))
@@ -179,6 +195,8 @@ def _runs_everywhere(pattern: str) -> bool:
     """Say whether both engines run a pattern: the fast one in linear time, and Python's."""
     from jsonschema_rs import Draft202012Validator, RegexOptions
 
+    if _PORTABLE.fullmatch(pattern) is None:
+        return False
     try:
         Draft202012Validator({"pattern": pattern}, pattern_options=RegexOptions())
         with warnings.catch_warnings():

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ttrules.plain import Path
 
 _NEVER: Final[dict[str, Any]] = {"not": {}}
+#: What is no object has no members to be undetermined.
+_NO_OBJECT: Final[dict[str, Any]] = {"not": {"type": "object"}}
 _BYTE_PATTERN: Final = FORMATS["byte"][0]
 _BASE64: Final = "urn:ttrules:base64"
 _DRAFT_7: Final = "http://json-schema.org/draft-07/schema#"
@@ -59,7 +61,7 @@ def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
         tight["properties"] = {key: closed(each) for key, each in schema["properties"].items()}
         tight["additionalProperties"] = dict(_NEVER)
         if note.get("undetermined"):
-            tight["allOf"] = [*schema.get("allOf", ()), dict(_NEVER)]
+            tight["allOf"] = [*schema.get("allOf", ()), dict(_NO_OBJECT)]
     return tight
 
 

@@ -13,7 +13,6 @@ bounds, so that a file of a few lines cannot fill the memory.
 from __future__ import annotations
 
 import json
-import math
 import re
 from functools import cache
 from pathlib import Path
@@ -27,6 +26,7 @@ from ttrules.errors import Problem, SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from collections.abc import Set as AbstractSet
     from os import PathLike
 
     from jsonschema_rs import Draft202012Validator, ValidationError
@@ -119,7 +119,7 @@ class Source:
             if isinstance(event, yaml.CollectionStartEvent):
                 depth += 1
                 if depth > MAX_DEPTH:
-                    mark = event.start_mark
+                    mark: Any = event.start_mark
                     raise self._stop("is nested too deep", mark.line + 1, mark.column + 1)
             elif isinstance(event, yaml.CollectionEndEvent):
                 depth -= 1
@@ -160,6 +160,7 @@ class Source:
                 message = f"the key {key.value!r} stands here a second time"
                 self._problems.append(self._problem(key, message))
             else:
+                self._refuse_tag(key)
                 members[key.value] = self._build(item, above)
         return members
 
@@ -170,14 +171,17 @@ class Source:
             return text
         try:
             value: float | bool | None = yaml.constructor.SafeConstructor().construct_object(node)
-        except (ValueError, LookupError):  # !!int abc, !!bool abc
-            value = math.nan
-        if isinstance(value, float) and not math.isfinite(value):
+            json.dumps(value, allow_nan=False)
+        except (ValueError, LookupError):  # !!int abc, !!bool abc, .nan, a number without end
             self._problems.append(self._problem(node, f"{show(text)} is no {kind} that JSON knows"))
+            return None
         return value
 
     def _refuse_tag(self, node: yaml.Node) -> None:
-        takes = {yaml.MappingNode: {"map"}, yaml.SequenceNode: {"seq"}}
+        takes: dict[type[yaml.Node], AbstractSet[str]] = {
+            yaml.MappingNode: {"map"},
+            yaml.SequenceNode: {"seq"},
+        }
         if node.tag.removeprefix(_TAG) not in takes.get(type(node), _TEXT | _NUMBERS):
             self._problems.append(self._problem(node, f"the tag {node.tag!r} is not known here"))
 
@@ -241,7 +245,7 @@ _KINDS: Final = {
 }
 
 
-def _expected(error: ValidationError) -> str:
+def _expected(error: ValidationError) -> str:  # noqa: PLR0911 - a return a keyword
     """Say what was expected where a form is not met."""
     details = error.kind.as_dict()
     match error.kind.name:
@@ -255,7 +259,9 @@ def _expected(error: ValidationError) -> str:
         case "const":
             return f"{details['expected_value']!r} was expected, not {show(error.instance)}"
         case "pattern":
-            return f"text that matches {details['pattern']} was expected, not {show(error.instance)}"
+            return (
+                f"text that matches {details['pattern']} was expected, not {show(error.instance)}"
+            )
         case "oneOf":
             return "exactly one of exists, equals, in was expected"
         case "minLength" | "minItems" | "minProperties":

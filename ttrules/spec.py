@@ -55,9 +55,7 @@ def load_spec(
             "lifecycle": lifecycle,
         }
     )
-    _stop_at(
-        problem for name, source in sources.items() for problem in form_problems(source, name)
-    )
+    _stop_at(problem for name, source in sources.items() for problem in form_problems(source, name))
     shapes = Shapes(sources["openapi"], sources["requirements"])
     entities = shapes.entities()
     _stop_at(shapes.problems)
@@ -101,9 +99,7 @@ def _spec(sources: Mapping[str, Source], entities: Mapping[str, Mapping[str, Fie
     """Join files that have no problems."""
     info = sources["openapi"].value["info"]
     matrix = sources["requirements"].value
-    decided: dict[str, Any] = (
-        sources["interpretation"].value if "interpretation" in sources else {}
-    )
+    decided: dict[str, Any] = sources["interpretation"].value if "interpretation" in sources else {}
     selection = decided.get("selection", {})
     immutable = decided.get("immutable", {}).get("fields", {})
     return Spec(

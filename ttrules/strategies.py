@@ -83,7 +83,7 @@ def _broken(
     draw: Draw, schema: Mapping[str, Any], choices: list[tuple[Target, Defect]], rules: Rules
 ) -> tuple[dict[str, Any], Finding]:
     target, defect = draw(st.sampled_from(choices))
-    forced = (*target.path, target.name) if defect.inside else target.path
+    forced = (*target.path, target.name) if defect.needs == "field" else target.path
     payload = draw(payload_of(schema, forced))
     owner, at = walk(draw, payload, target.path)
     return payload, defect.inflict(draw, owner, at, target, rules)

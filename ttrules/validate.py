@@ -225,9 +225,7 @@ def make_report(process: str | None, placed: Iterable[Placed]) -> Report:
 
 def _engine(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     # The regex engine that runs in linear time: a payload cannot make a pattern run away.
-    return jsonschema_rs.Draft202012Validator(
-        schema, pattern_options=jsonschema_rs.RegexOptions()
-    )
+    return jsonschema_rs.Draft202012Validator(schema, pattern_options=jsonschema_rs.RegexOptions())
 
 
 def _missing(error: jsonschema_rs.ValidationError) -> str | None:
@@ -266,4 +264,3 @@ def expectation(code: str, node: Mapping[str, Any]) -> dict[str, Any]:
             return {key: node[key] for key in BOUNDS[code] if key in node}
         case _:
             return {}
-

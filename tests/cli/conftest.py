@@ -28,7 +28,7 @@ class Ran(NamedTuple):
     err: str
 
     @property
-    def json(self) -> Any:  # noqa: ANN401 - any JSON value
+    def json(self) -> Any:
         """The standard output as JSON."""
         return json.loads(self.out)
 
@@ -119,7 +119,7 @@ def spec(tmp_path: Path) -> Spec:
         processes: tuple[str, ...] = ("Order Add",),
         *,
         root: str = "Order",
-        **interpretation: Any,  # noqa: ANN401 - any YAML value
+        **interpretation: Any,
     ) -> list[str]:
         files = {
             "openapi": {
@@ -161,5 +161,5 @@ class Spec(Protocol):
         processes: tuple[str, ...] = ...,
         *,
         root: str = ...,
-        **interpretation: Any,  # noqa: ANN401 - any YAML value
+        **interpretation: Any,
     ) -> list[str]: ...
