@@ -11,7 +11,7 @@ this module and of ttrules.strategies, is not public and may change in any relea
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Final
 
 from ttrules.book import Book, shipped
 from ttrules.change import Change
@@ -32,15 +32,39 @@ from ttrules.findings import Cell, Finding, Report
 if TYPE_CHECKING:
     from os import PathLike
 
-_book = shipped()
-cell = _book.cell
-check = _book.check
-is_valid = _book.is_valid
-processes = _book.processes
-schema = _book.schema
-validate = _book.validate
-validate_change = _book.validate_change
-validate_new = _book.validate_new
+#: The verbs of the shipped book.
+_VERBS: Final = frozenset(
+    {
+        "cell",
+        "check",
+        "is_valid",
+        "processes",
+        "schema",
+        "validate",
+        "validate_change",
+        "validate_new",
+    }
+)
+
+if TYPE_CHECKING:
+    _book = shipped()
+    cell = _book.cell
+    check = _book.check
+    is_valid = _book.is_valid
+    processes = _book.processes
+    schema = _book.schema
+    validate = _book.validate
+    validate_change = _book.validate_change
+    validate_new = _book.validate_new
+
+
+def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the verbs
+    """Return a verb; the shipped book is read when the first one is asked for."""
+    if name not in _VERBS:
+        message = f"module {__name__!r} has no attribute {name!r}"
+        raise AttributeError(message)
+    verb = globals()[name] = getattr(shipped(), name)
+    return verb
 
 
 def load(

@@ -2,7 +2,7 @@
 
 A book is read from compiled JSON, never from YAML: the shipped one from this package, others from
 a directory that `ttrules compile` wrote, or straight from a Spec. Everything about the public verbs
-that concerns more than one process is here; one process is the business of validate, a change that
+that concerns more than one process is here; one process is the business of rules, a change that
 of change.
 """
 
@@ -29,7 +29,7 @@ from ttrules.errors import (
 from ttrules.findings import Cell, Finding, Report
 from ttrules.lifecycle import Lifecycle
 from ttrules.plain import to_plain
-from ttrules.validate import Rules
+from ttrules.rules import Rules
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,7 +6,7 @@ type still demands of the whole. The sections selection, immutable, identity and
 interpretation.yaml are what is enforced here. A refused change leaves the ticket as it was.
 
 Pure: neither the ticket nor the patch is changed. Applying a patch is patch's business, holding one
-payload against one schema validate's.
+payload against one schema is that of rules.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from ttrules.errors import ProcessNotSelected
 from ttrules.patch import Patched, merged
 from ttrules.plain import to_tree
-from ttrules.validate import make_report
+from ttrules.rules import make_report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ttrules.findings import Finding, Report
     from ttrules.lifecycle import Lifecycle
     from ttrules.plain import Path
-    from ttrules.validate import Placed, Rules
+    from ttrules.rules import Placed, Rules
 
     _Object = dict[str, Any]
 

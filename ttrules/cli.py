@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     Command = TypeVar("Command", bound=Callable[..., Any])
 
-#: The formats of a report; what writes each is a row of check.FORMATS.
+#: The formats of a report; what writes each is a row of checking.FORMATS.
 FORMATS: Final = ("text", "json", "jsonl", "junit", "sarif", "github")
 _MOST_JOBS: Final = 1024
 _CODES: Final = "".join(f"  {code}  {text}\n" for code, text in EXITS.items() if code <= INTERNAL)
@@ -168,7 +168,7 @@ def check(  # noqa: PLR0913 - the options that there are
       ttrules check --against stored.json patch.json
       zcat tickets.jsonl.gz | ttrules check --jobs auto -
     """  # noqa: D301 - \b is click's mark
-    from ttrules.check import check as run
+    from ttrules.checking import check as run
     from ttrules.judging import Question
 
     if against is not None and process != "auto":
@@ -213,7 +213,7 @@ def matrix(*, entities: Sequence[str], processes: Sequence[str], rules: str | No
     Example:
       ttrules matrix --entity TroubleTicket --process complaint-add
     """  # noqa: D301 - \b is click's mark
-    from ttrules.check import shows_colours
+    from ttrules.checking import shows_colours
     from ttrules.tables import show_matrix
 
     book = _book(rules)
@@ -235,7 +235,7 @@ def explain(field: str, *, rules: str | None) -> None:
     Example:
       ttrules explain TroubleTicket.status
     """  # noqa: D301 - \b is click's mark
-    from ttrules.check import style
+    from ttrules.checking import style
     from ttrules.explain import explain as told
     from ttrules.explain import names_of, rows_named
 
@@ -323,7 +323,7 @@ def lint(*, strict: bool, rules: str | None, **files: str | None) -> None:
       ttrules lint
       ttrules lint --openapi openapi.yaml --requirements requirements.yaml --strict
     """  # noqa: D301 - \b is click's mark
-    from ttrules.check import shows_colours
+    from ttrules.checking import shows_colours
     from ttrules.lint import oddities
     from ttrules.tables import show_oddities
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from ttrules.codes import NON_BLANK, NOT_EMPTY, is_blank, offending_field, relation_holds
 from ttrules.compile import ANNOTATION
 from ttrules.drawing import ANYTHING, MANY, SHORT, draw_value, kind_of, relations, takes_null, tests
-from ttrules.validate import expectation
+from ttrules.rules import expectation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ttrules.drawing import Draw
     from ttrules.findings import Finding
     from ttrules.plain import Path
-    from ttrules.validate import Rules
+    from ttrules.rules import Rules
 
 
 class Target(NamedTuple):
@@ -245,7 +245,8 @@ def _is_plain_text(cell: Target) -> bool:
 
 
 def _is_formatted(cell: Target) -> bool:
-    return cell.node.get("pattern", NON_BLANK) != NON_BLANK
+    pattern: str = cell.node.get("pattern", NON_BLANK)
+    return pattern != NON_BLANK
 
 
 def _is_listed(cell: Target) -> bool:

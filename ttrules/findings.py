@@ -1,7 +1,7 @@
 """The values a validation gives: Cell, Finding, Report. Frozen, compared by content.
 
 They know how to say themselves to a person (`message`) and to a machine (`to_dict`); how they came
-to be is the business of validate and change.
+to be is the business of rules and change.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ttrules.defects import Defect, Target
     from ttrules.drawing import Draw
     from ttrules.findings import Finding
-    from ttrules.validate import Rules
+    from ttrules.rules import Rules
 
 __all__ = ["broken", "changes", "payloads"]
 

@@ -12,7 +12,7 @@ import jsonschema_rs
 import pytest
 
 import ttrules as package
-from ttrules.check import FORMATS
+from ttrules.checking import FORMATS
 from ttrules.cli import FORMATS as OFFERED
 from ttrules.codes import MESSAGES
 from ttrules.machine import tool
