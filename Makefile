@@ -1,0 +1,66 @@
+# What people and CI run. Everything happens in .venv, which is made from constraints.txt once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SPEC := --openapi spec/openapi.yaml --requirements spec/requirements.yaml \
+	--interpretation spec/interpretation.yaml --lifecycle spec/lifecycle.yaml
+LOCKED := --extra cli --extra hypothesis --group test --group lint --group build --group bench
+
+.PHONY: help run test lint schemas bench docs wheel constraints clean
+.DEFAULT_GOAL := help
+
+help: ## Say what can be made
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /'
+
+run: $(VENV)/.made ## Check the example payloads, two for each process: a valid and a broken one
+	@for folder in docs/examples/*/; do \
+		process=$$(basename $$folder); \
+		printf '\n%s\n' "ttrules check --process $$process $$folder*.json"; \
+		$(BIN)/ttrules check --process $$process $$folder*.json || test $$? = 1 || exit 1; \
+	done
+
+test: $(VENV)/.made lint tests/ajv/node_modules/.made ## Run every check: lint, types, imports, tests with coverage, docs, the wheel
+	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term-missing
+
+lint: $(VENV)/.made ## Hold the code against its rules
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/interrogate --quiet tests ttrules docs
+	$(BIN)/codespell
+
+schemas: $(VENV)/.made ## Compile spec/ to ttrules/schemas/
+	cp spec/schemas/*.schema.json ttrules/schemas/form/
+	$(BIN)/ttrules compile $(SPEC) --out ttrules/schemas
+
+docs: $(VENV)/.made schemas ## Write docs/reference/ from spec/ and from the tables of the code
+	$(BIN)/python docs/write.py
+
+bench: $(VENV)/.made ## Measure speed and memory against named peers
+	$(BIN)/python tests/benchmarks/run.py
+
+wheel: $(VENV)/.made ## Build dist/ttrules-*.whl
+	$(BIN)/python -m build --wheel --no-isolation
+
+constraints: $(VENV)/.made ## Pin the newest versions of all that the project is built with
+	$(BIN)/uv pip compile pyproject.toml $(LOCKED) --universal --python-version 3.11 \
+		--generate-hashes --no-header --no-annotate --upgrade --quiet -o constraints.txt
+
+clean: ## Remove what make has made
+	rm -rf $(VENV) build dist .bench .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
+		.import_linter_cache tests/ajv/node_modules
+
+$(VENV)/.made: constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("ttrules needs Python 3.11 or newer" * (sys.version_info < (3, 11)))'
+	@echo 'Setting up $(VENV), once…'
+	@$(PYTHON) -m venv --clear $(VENV)
+	@$(BIN)/python -m pip install --quiet --require-hashes -r constraints.txt
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The schemas are held against a validator of another language where there is one to run it.
+tests/ajv/node_modules/.made: tests/ajv/package-lock.json
+	@if command -v npm > /dev/null; then \
+		npm ci --prefix tests/ajv --no-audit --no-fund --silent && touch $@; \
+	else echo 'No npm here: the schemas are not held against ajv.'; fi

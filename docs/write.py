@@ -1,0 +1,165 @@
+"""Writing docs/reference/: pages that say nothing that spec/ or a table of the code does not say.
+
+`make docs` runs it; tests/test_docs.py compares. A page is a function of the compiled book, the
+tables of the code and the command line, so a new code, command or decision is in the docs once it
+is in its table.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from click.testing import CliRunner
+
+from ttrules.book import shipped
+from ttrules.cli import FORMATS, cli
+from ttrules.codes import FORMATS as STRING_FORMATS
+from ttrules.codes import MESSAGES, RELATIONS, REQUIREMENTS
+from ttrules.lint import oddities
+from ttrules.program import EXITS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+REFERENCE: Final = Path(__file__).parent / "reference"
+_NOTE: Final = "<!-- Written by `make docs`; change the source named below, not this page. -->"
+
+
+def pages() -> dict[str, str]:
+    """Return the text of each page by file name."""
+    return {name: f"{_NOTE}\n\n{chr(10).join(write())}\n" for name, write in PAGES.items()}
+
+
+def _matrix() -> Iterator[str]:
+    book = shipped()
+    names = book.processes()
+    yield f"# The matrix of the {book.data['title']} {book.data['version']}"
+    yield ""
+    yield "From [spec/requirements.yaml](../../spec/requirements.yaml); types and descriptions from"
+    yield "[spec/openapi.yaml](../../spec/openapi.yaml)."
+    yield ""
+    yield from _table(("code", "meaning"), ((f"`{c}`", m) for c, m in _used(book.data).items()))
+    for entity, rows in book.data["entities"].items():
+        yield f"\n## {entity}\n"
+        yield from _table(
+            ("field", "type", *names, "description"),
+            (
+                (
+                    f"`{field}`",
+                    f"`{row['type']}`" if row["type"] else "",
+                    *row["requirements"],
+                    row["description"],
+                )
+                for field, row in rows.items()
+            ),
+        )
+
+
+def _used(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return the codes that the matrix has, with their meaning."""
+    codes = {
+        code
+        for rows in data["entities"].values()
+        for row in rows.values()
+        for code in row["requirements"]
+    }
+    return {code: text for code, text in REQUIREMENTS.items() if code in codes}
+
+
+def _findings() -> Iterator[str]:
+    yield "# Findings"
+    yield ""
+    yield "From [ttrules/codes.py](../../ttrules/codes.py). Codes are stable; sentences are for"
+    yield "people and may change. One defect is one finding."
+    yield "\n## Finding codes\n"
+    yield from _table(("code", "sentence"), ((f"`{c}`", _slots(t)) for c, t in MESSAGES.items()))
+    yield "\n## Requirement codes\n"
+    yield from _table(("code", "meaning"), ((f"`{c}`", text) for c, text in REQUIREMENTS.items()))
+    yield "\n## Relations\n"
+    yield "What a condition of a process-dependent cell may ask of the fields of one object."
+    yield ""
+    yield from _table(("relation", "rule"), ((f"`{r}`", _slots(t)) for r, t in RELATIONS.items()))
+    yield "\n## Formats that are enforced\n"
+    formats = STRING_FORMATS.items()
+    yield from _table(("format", "what to write"), ((f"`{n}`", text) for n, (_, text) in formats))
+
+
+def _cli() -> Iterator[str]:
+    yield "# The command line"
+    yield ""
+    yield "From [ttrules/cli.py](../../ttrules/cli.py) and its neighbours."
+    yield f"Formats of a report: {', '.join(f'`{name}`' for name in FORMATS)}."
+    yield "\n## Exit codes\n"
+    yield from _table(("code", "meaning"), ((f"`{c}`", text) for c, text in EXITS.items()))
+    for name in ("", *cli.commands):
+        title = f"ttrules {name}".strip()
+        yield f"\n## {title}\n"
+        yield "```text"
+        arguments = [*title.split()[1:], "--help"]
+        yield CliRunner().invoke(cli, arguments, prog_name="ttrules").stdout.rstrip()
+        yield "```"
+
+
+def _decisions() -> Iterator[str]:
+    book = shipped().data
+    yield "# What the document leaves open, and what was decided"
+    yield ""
+    yield "From [spec/interpretation.yaml](../../spec/interpretation.yaml): overrule an entry in a"
+    yield "copy of your own and compile again."
+    yield "\n## Choice of the process\n"
+    yield book["selection"]["reason"]
+    yield "\n## Conditions\n"
+    yield from _table(
+        ("entity", "fields", "relation", "why"),
+        (
+            (each["entity"], ", ".join(each["fields"]), f"`{each['relation']}`", each["reason"])
+            for each in book["conditions"]
+        ),
+    )
+    yield "\n## Decisions\n"
+    yield from _table(
+        ("topic", "decision", "why"),
+        ((each["topic"], each["decision"], each["reason"]) for each in book["decisions"]),
+    )
+    yield "\n## Oddities of the document\n"
+    yield "As `ttrules lint` finds them. They are enforced as they stand, not mended."
+    yield ""
+    yield from _table(
+        ("about", "what", "decided under"),
+        (
+            (f"`{each.about}`", each.text, ", ".join(each.decided))
+            for each in oddities(book)
+            if each.kind != "decided"
+        ),
+    )
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    for row in (heads, ["---"] * len(heads), *rows):
+        cells = (" ".join(cell.split()).replace("|", r"\|") for cell in row)
+        yield f"| {' | '.join(cells)} |"
+
+
+def _slots(text: str) -> str:
+    return re.sub(r"\{(\w+)\}", r"*\1*", text)
+
+
+PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
+    "matrix.md": _matrix,
+    "findings.md": _findings,
+    "decisions.md": _decisions,
+    "cli.md": _cli,
+}
+
+
+def main() -> None:
+    """Write the pages."""
+    REFERENCE.mkdir(exist_ok=True)
+    for name, text in pages().items():
+        (REFERENCE / name).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
