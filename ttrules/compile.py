@@ -10,6 +10,7 @@ A new requirement code or relation is a row in codes and a case here.
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from ttrules.codes import FORMATS, KINDS, NON_BLANK, NOT_EMPTY, is_blank
@@ -37,9 +38,9 @@ _SHARED = (
     "uniqueItems",
 )
 
-#: A condition on an ancestor, on its way up: how many objects up, the test, and the schema that
-#: holds below when the test does. -1 is the root, whatever its distance.
-_Lifted = tuple[int, dict[str, Any], dict[str, Any]]
+#: A condition on an ancestor, on its way up: which one that is (``parent`` or ``root``), the test,
+#: and the schema that holds below when the test does.
+_Lifted = tuple[str, dict[str, Any], dict[str, Any]]
 
 
 def compile_schemas(spec: Spec) -> dict[str, dict[str, Any]]:
@@ -143,12 +144,12 @@ class _Compiler:
         above: list[_Lifted] = []
         for name, field in fields.items():
             properties[name], lifted = self._property(entity, field, depth, removable=removable)
-            for distance, test, then in lifted:
+            for owner, test, then in lifted:
                 below = {"properties": {name: {"items": then} if field.many else then}}
-                if distance == 1 or (distance < 0 and depth == 0):
+                if owner == "parent" or depth == 0:
                     here.append({"if": test, "then": below})
                 else:
-                    above.append((distance - 1 if distance > 0 else distance, test, below))
+                    above.append((owner, test, below))
         for condition in self._conditions(entity):
             relation = self._relation(condition)
             when = condition.when
@@ -157,8 +158,7 @@ class _Compiler:
             elif when["of"] == "self" or (when["of"] == "root" and depth == 0):
                 here.append({"if": _test(when), "then": relation})
             else:
-                distance = 1 if when["of"] == "parent" else -1
-                above.append((distance, _test(when), {"allOf": [relation]}))
+                above.append((when["of"], _test(when), {"allOf": [relation]}))
         undetermined = [
             name for name, field in fields.items() if self._is_undeclared(entity, field)
         ]
@@ -209,13 +209,10 @@ class _Compiler:
         return {**about, **item}, lifted
 
     def _scalar(self, shape: Mapping[str, Any], *, not_empty: bool) -> dict[str, Any]:
-        compiled: dict[str, Any] = {}
-        if "type" in shape:
-            compiled["type"] = shape["type"]
-        elif not_empty:
+        if not_empty and "type" not in shape:
             # A shape without a type takes any value; null is no content, nor is a list of nothing.
-            compiled.update({"type": list(KINDS), "minItems": 1})
-        compiled.update({key: shape[key] for key in _SHARED if key in shape})
+            shape = {**shape, "type": list(KINDS), "minItems": max(1, shape.get("minItems", 0))}
+        compiled = {key: shape[key] for key in ("type", *_SHARED) if key in shape}
         for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
             # OpenAPI 3.0 makes a bound exclusive by a flag, JSON Schema by another keyword.
             if bound in shape:
@@ -230,8 +227,8 @@ class _Compiler:
                 compiled["format"] = shape["format"]
             patterns.append(FORMATS[shape["format"]][0])
         if "pattern" in shape:
-            patterns.append(shape["pattern"])
-        if not_empty and shape.get("type", "string") == "string" and _may_be_blank(shape):
+            patterns.append(_with_dots_told(shape["pattern"]))
+        if not_empty and "string" in shape["type"] and _may_be_blank(shape):
             patterns.append(NON_BLANK)
         if patterns:
             compiled["pattern"] = patterns[0]
@@ -285,6 +282,13 @@ def _let_null(item: dict[str, Any]) -> None:
         item["type"] = [item["type"], "null"]
     if "enum" in item and None not in item["enum"]:
         item["enum"] = [*item["enum"], None]
+
+
+def _with_dots_told(pattern: str) -> str:
+    """Return a pattern with ECMA-262's dot told: Rust's and Python's take more line ends."""
+    return re.sub(
+        r"(\\.|\[(?:\\.|[^\]\\])*\])|\.", lambda at: at[1] or r"[^\n\r\u2028\u2029]", pattern
+    )
 
 
 def _may_be_blank(shape: Mapping[str, Any]) -> bool:

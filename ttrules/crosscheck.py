@@ -112,7 +112,7 @@ def _when_problems(
         "parent": [
             owner
             for owner, fields in entities.items()
-            if any(field.entity == entity for field in fields.values())
+            if entity != root and any(field.entity == entity for field in fields.values())
         ],
     }[entry["when"].get("of", "self")]
     if not owners:

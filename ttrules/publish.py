@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ttrules.codes import slug
 from ttrules.compile import compile_book, compile_schemas, to_bytes
 from ttrules.errors import Problem, SpecError
 
@@ -83,8 +84,10 @@ def _stale(files: Mapping[str, bytes], directory: str) -> list[str]:
     """Return the schemas that the book in a directory names and `files` do not hold."""
     try:
         book = json.loads((Path(directory) / BOOK).read_bytes())
-        named = [f"{each['slug']}.json" for each in book["processes"]]
-    except (OSError, ValueError, KeyError, TypeError):
+        slugs = [each["slug"] for each in book["processes"]]
+        # No other name is that of a schema; one like ../x would lead out of the directory.
+        named = [f"{each}.json" for each in slugs if each == slug(each)]
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return []  # there is no book, so nothing is known to be one of its schemas
     return [name for name in named if name not in files and (Path(directory) / name).is_file()]
 

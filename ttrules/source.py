@@ -36,7 +36,7 @@ Place: TypeAlias = tuple[str | int, ...]
 #: many lists and mappings stand in one another in it.
 _Built: TypeAlias = tuple[Any, int, int]
 
-#: libyaml's where PyYAML was built with it; the other one reads the same, slowly.
+#: libyaml's where PyYAML was built with it; the other one is slow, and stricter about tabs.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _TAG: Final = "tag:yaml.org,2002:"
 _TEXT: Final = frozenset({"str", "timestamp", "value"})
@@ -172,7 +172,7 @@ class Source:
         try:
             value: float | bool | None = yaml.constructor.SafeConstructor().construct_object(node)
             json.dumps(value, allow_nan=False)
-        except (ValueError, LookupError):  # !!int abc, !!bool abc, .nan, a number without end
+        except (ValueError, LookupError, OverflowError):  # !!int abc, !!bool abc, .nan, 1:1:…:1.5
             self._problems.append(self._problem(node, f"{show(text)} is no {kind} that JSON knows"))
             return None
         return value
@@ -255,23 +255,25 @@ def _expected(error: ValidationError) -> str:  # noqa: PLR0911 - a return a keyw
             return f"{' or '.join(_KINDS[kind] for kind in details['types'])} was expected"
         case "enum":
             allowed = ", ".join(map(str, details["options"]))
-            return f"one of {allowed} was expected, not {show(error.instance)}"
+            return f"one of {allowed} was expected, not {_told(error.instance)}"
         case "const":
-            return f"{details['expected_value']!r} was expected, not {show(error.instance)}"
+            expected = _told(details["expected_value"])
+            return f"{expected} was expected, not {_told(error.instance)}"
         case "pattern":
-            return (
-                f"text that matches {details['pattern']} was expected, not {show(error.instance)}"
-            )
+            return f"text like {details['pattern']} was expected, not {_told(error.instance)}"
         case "oneOf":
             return "exactly one of exists, equals, in was expected"
         case "minLength" | "minItems" | "minProperties":
             return "something was expected, this is empty"
         case "uniqueItems":
             return "each thing was expected once"
-        case "falseSchema":
-            return "has no meaning here"
         case _:
             return error.message
+
+
+def _told(value: object) -> str:
+    """Say a value in a few characters, and as YAML writes it where Python would not."""
+    return json.dumps(value) if value is None or isinstance(value, bool) else show(value)
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
