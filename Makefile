@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SPEC := --openapi spec/openapi.yaml --requirements spec/requirements.yaml \
 	--interpretation spec/interpretation.yaml --lifecycle spec/lifecycle.yaml
-LOCKED := --extra cli --extra hypothesis --group test --group lint --group build --group bench
+LOCKED := --extra cli --extra hypothesis --group server --group test --group lint --group build --group bench
 
 .PHONY: help run test lint schemas bench docs wheel constraints clean
 .DEFAULT_GOAL := help

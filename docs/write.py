@@ -13,6 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from click.testing import CliRunner
 
+from server.config import SETTINGS
+from server.document import load
+from server.errors import KINDS
+from server.filtering import FIELDS, OPERATOR_MEANINGS, OTHERS, SIGNS
+from server.schema import FILTERED
 from ttrules.book import shipped
 from ttrules.cli import FORMATS, cli
 from ttrules.codes import FORMATS as STRING_FORMATS
@@ -102,6 +107,71 @@ def _cli() -> Iterator[str]:
         yield "```"
 
 
+def _settings() -> Iterator[str]:
+    yield "# Settings of the server"
+    yield ""
+    yield "From [server/config.py](../../server/config.py). Each is a variable of the environment; a"
+    yield "value that it cannot have stops the start with a sentence. Sizes are bytes, or K, M or G of"
+    yield "them."
+    yield ""
+    yield from _table(
+        ("variable", "default", "value", "meaning"),
+        (
+            (f"`{name}`", f"`{each.default}`" if each.default else "", each.expected, each.meaning)
+            for name, (_, each) in SETTINGS.items()
+        ),
+    )
+
+
+def _filters() -> Iterator[str]:
+    yield "# Filters"
+    yield ""
+    yield "From [server/filtering.py](../../server/filtering.py): what `GET /troubleTicket` takes."
+    yield "Parameters are joined by and. The values of one, separated by commas or given by naming it"
+    yield "again, are joined by or, but for `ne`, where none of them may be. A comma behind a backslash"
+    yield "belongs to a value. Dates compare as instants, and a bare day stands for all of it in UTC."
+    yield "A member that is not there equals nothing, and is sorted last."
+    yield "\n## Members that can be filtered and sorted by\n"
+    yield from _table(
+        ("parameter", "member", "compares as"),
+        ((f"`{name}`", f"`{of}`", FILTERED.get(of, "text")) for name, of in FIELDS.items()),
+    )
+    yield "\n## Operators\n"
+    signs: dict[str, list[str]] = {}
+    for sign, operator in SIGNS.items():
+        signs.setdefault(operator, []).append(f"`{sign}`")
+    yield from _table(
+        ("written", "or", "asks that"),
+        (
+            (f"`name.{each}=value`", " ".join(signs.get(each, ())), meaning)
+            for each, meaning in OPERATOR_MEANINGS.items()
+        ),
+    )
+    yield "\n## Other parameters\n"
+    parameters = load()["components"]["parameters"].values()
+    yield from _table(
+        ("parameter", "meaning"),
+        (
+            (f"`{each['name']}`", each["description"])
+            for each in parameters
+            if each["name"] in OTHERS
+        ),
+    )
+
+
+def _errors() -> Iterator[str]:
+    yield "# Errors of the server"
+    yield ""
+    yield "From [server/errors.py](../../server/errors.py). Every answer of 400 or more is one Error"
+    yield "object with `code`, `reason`, `message`, `status` and `@type`; findings of ttrules stand in"
+    yield "`violations` and `warnings`. Only `/oauth2/token` answers as RFC 6749 has it."
+    yield ""
+    yield from _table(
+        ("status", "code", "reason", "what to do"),
+        ((str(k.status), f"`{code}`", k.reason, k.message) for code, k in KINDS.items()),
+    )
+
+
 def _decisions() -> Iterator[str]:
     book = shipped().data
     yield "# What the document leaves open, and what was decided"
@@ -151,6 +221,9 @@ PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "findings.md": _findings,
     "decisions.md": _decisions,
     "cli.md": _cli,
+    "settings.md": _settings,
+    "filters.md": _filters,
+    "errors.md": _errors,
 }
 
 

@@ -1,0 +1,249 @@
+"""`python -m server`: serve, migrate the database, look after operators.
+
+Every way to fail that a person can mend ends with one sentence and exit code 2; nothing else is
+decided here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import time
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from server import document, operators
+from server.config import BadSetting, Config, read_config
+from server.observe import log_to_standard_error
+from server.schema import NewerSchema
+from server.store import Locked, NotMigrated, Store
+from ttrules.book import shipped
+from ttrules.example import example
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Connection
+
+    from server.limits import App
+
+#: What a person can mend.
+_MENDABLE: Final = (
+    BadSetting,
+    Locked,
+    NotMigrated,
+    NewerSchema,
+    operators.NoSuchOperator,
+    operators.OperatorExists,
+    operators.BadName,
+)
+#: The operators of a sandbox, and the file that keeps their secrets beside its database.
+_DEMO: Final = ("operator-a", "operator-b")
+_DEMO_FILE: Final = "sandbox-operators.json"
+#: The headers of a connection are held by the parser before anything of ours sees them.
+_PARSED_HEADERS: Final = 64 << 10
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Serve the Trouble Ticket API; its settings are variables TTR_* of the environment."""
+
+
+@cli.command()
+@click.option("--workers", type=click.IntRange(1), help="As TTR_WORKERS.")
+def serve(*, workers: int | None) -> None:
+    """Answer requests until told to stop; what is under way is finished."""
+    with _mending():
+        if workers is not None:
+            os.environ["TTR_WORKERS"] = str(workers)
+        config = read_config(os.environ)
+        log_to_standard_error(config.log_level)
+        # Imported here since looking after operators needs no server.
+        import uvicorn
+
+        from server.app import make
+
+        if config.workers > 1:
+            Store(config.database_url).open().close()  # so that what is wrong is told once
+            _told(config, config.port, {})
+            uvicorn.run(
+                "server.__main__:application",
+                factory=True,
+                workers=config.workers,
+                **_uvicorn(config),
+                port=config.port,
+            )
+            return
+        listener = _listen(config)
+        store = Store(config.database_url).open()
+        secrets = _sandbox(store) if config.sandbox else {}
+        app = make(config, store)
+        _told(config, listener.getsockname()[1], secrets)
+        uvicorn.Server(uvicorn.Config(app, **_uvicorn(config))).run(sockets=[listener])
+        store.close()
+
+
+def application() -> App:
+    """Return the application of one of several worker processes."""
+    from server.app import make
+
+    config = read_config(os.environ)
+    log_to_standard_error(config.log_level)
+    return make(config, Store(config.database_url).open())
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database to this release's schema."""
+    with _mending(), _store() as store:
+        done = store.migrate()
+        click.echo(f"schema version {done[-1]} reached" if done else "nothing to do")
+
+
+@cli.group()
+def operator() -> None:
+    """Look after operators. With SQLite, stop the server first."""
+
+
+@operator.command()
+@click.argument("name")
+def add(name: str) -> None:
+    """Add an operator, and show its secret once."""
+    with _mending(), _store() as store:
+        secret = store.open().submit(lambda c: operators.add(c, name, _now())).result()
+        click.echo(secret)
+
+
+@operator.command()
+@click.argument("name")
+def rotate(name: str) -> None:
+    """Give an operator a new secret, and show it once; the old one and all tokens are void."""
+    with _mending(), _store() as store:
+        click.echo(store.open().submit(lambda c: operators.rotate(c, name)).result())
+
+
+@operator.command()
+@click.argument("name")
+def disable(name: str) -> None:
+    """Shut an operator out until its secret is rotated."""
+    with _mending(), _store() as store:
+        store.open().submit(lambda c: operators.disable(c, name, _now())).result()
+
+
+@operator.command(name="list")
+def list_command() -> None:
+    """List the operators."""
+    with _mending(), _store() as store:
+        for each in store.open().read_now(operators.everyone):
+            click.echo(f"{each.name}\t{'disabled' if each.disabled else 'enabled'}")
+
+
+@contextmanager
+def _mending() -> Iterator[None]:
+    """Turn what a person can mend into a sentence."""
+    try:
+        yield
+    except _MENDABLE as error:
+        click.echo(f"server: {error}", err=True)
+        sys.exit(2)
+    except DBAPIError as error:
+        said = " ".join(str(error.orig).split())
+        click.echo(f"server: the database cannot be used: {said}", err=True)
+        sys.exit(2)
+    except OSError as error:
+        click.echo(
+            f"server: {error.strerror}: {error.filename or 'the address to listen at'}", err=True
+        )
+        sys.exit(2)
+
+
+@contextmanager
+def _store() -> Iterator[Store]:
+    store = Store(read_config(os.environ).database_url)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _uvicorn(config: Config) -> dict[str, Any]:
+    return {
+        "host": config.host,
+        "lifespan": "on",
+        "log_config": None,
+        "access_log": False,
+        "server_header": False,
+        "date_header": True,
+        "forwarded_allow_ips": config.forwarded_allow_ips,
+        "timeout_graceful_shutdown": round(config.shutdown_timeout),
+        "h11_max_incomplete_event_size": _PARSED_HEADERS,
+        "ssl_certfile": config.tls_certificate or None,
+        "ssl_keyfile": config.tls_key or None,
+    }
+
+
+def _listen(config: Config) -> socket.socket:
+    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((config.host, config.port))
+    listener.listen(2048)  # from now on clients wait rather than fail
+    return listener
+
+
+def _sandbox(store: Store) -> dict[str, str]:
+    """Return the secrets of the sandbox's operators, which are made where there are none."""
+    path = Path(store.url.database or "").parent / _DEMO_FILE
+    if path.exists():
+        secrets: dict[str, str] = json.loads(path.read_text("utf-8"))
+        return secrets
+    secrets = {}
+    for name in _DEMO:
+        secrets[name] = store.submit(partial(_demo, name)).result()
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(file, "w", encoding="utf-8") as opened:
+        json.dump(secrets, opened, indent=2)
+    return secrets
+
+
+def _demo(name: str, connection: Connection) -> str:
+    """Return the secret of an operator of the sandbox, a new one."""
+    if operators.named(connection, name) is None:
+        return operators.add(connection, name, _now())
+    return operators.rotate(connection, name)
+
+
+def _told(config: Config, port: int, secrets: dict[str, str]) -> None:
+    """Say where the server is, and in a sandbox what to type."""
+    scheme = "https" if config.tls_certificate else "http"
+    host = f"[{config.host}]" if ":" in config.host else config.host
+    root = f"{scheme}://{host}:{port}"
+    base = document.base_path(document.load())
+    click.echo(f"Serving {root}{base}")
+    click.echo(f"To look at it: {root}/ui/")
+    for name, secret in secrets.items():
+        click.echo(f"Operator {name}, secret {secret}")
+    if secrets:
+        name, secret = next(iter(secrets.items()))
+        ticket = json.dumps(example(shipped(), "complaint-add", "minimal"))
+        click.echo(
+            "To create a ticket:\n\n"
+            f"curl -u {name}:{secret} -H 'Content-Type: application/json' \\\n"
+            f"  {root}{base}/troubleTicket \\\n  -d '{ticket}'\n"
+        )
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    cli(prog_name="python -m server")

@@ -1,0 +1,277 @@
+"""Wiring: Connexion mounts the document, and each operation is answered by its one function.
+
+A request passes, from outside: Limits, Connexion's routing and security, Dispatch, and only what is
+no operation of the document goes on to Flask. Dispatch stands before Flask since handing a request
+to a thread and back costs more than answering it; the operations do not know. Connexion validates
+nothing: a body is parsed strictly in wire and judged by ttrules, a query read in filtering.
+"""
+
+from __future__ import annotations
+
+import logging
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final
+
+import flask
+import prometheus_client
+import swagger_ui_bundle
+from connexion import FlaskApp
+from connexion.exceptions import ProblemException
+from connexion.lifecycle import ConnexionResponse
+from connexion.middleware import MiddlewarePosition
+from connexion.options import SwaggerUIOptions
+from connexion.resolver import Resolver
+from starlette.exceptions import HTTPException
+
+from server import document
+from server.auth import CHALLENGES, Auth, security_map
+from server.errors import BY_STATUS, Refused
+from server.hub import Hub
+from server.limits import NOTED, Limits, send_answer
+from server.observe import Metrics
+from server.tickets import Tickets
+from server.wire import Asked, dumps, loads, refusal
+from ttrules.book import shipped
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from connexion.lifecycle import ConnexionRequest
+
+    from server.config import Config
+    from server.limits import App, Receive, Scope, Send
+    from server.store import Store
+    from server.wire import Operation
+
+log = logging.getLogger(__name__)
+
+_BODIES: Final = frozenset({"POST", "PATCH"})
+
+
+def make(config: Config, store: Store) -> App:
+    """Return the server as an ASGI application, over a store that is open.
+
+    The store is closed when the application's lifespan ends. Raises what Connexion raises of a
+    document that it cannot mount.
+    """
+    spec = document.load()
+    base = document.base_path(spec)
+    metrics = Metrics()
+    auth = Auth(store, config, metrics)
+    operations = _operations(store, config, spec)
+
+    @asynccontextmanager
+    async def lifespan(_: object) -> AsyncIterator[None]:
+        yield
+        auth.close()
+        store.close()
+
+    app = FlaskApp(
+        "server", lifespan=lifespan, swagger_ui_options=SwaggerUIOptions(swagger_ui=False)
+    )
+    app.add_api(
+        spec,
+        base_path=base,
+        resolver=Resolver(lambda name: operations[name]),
+        security_map=security_map(auth),
+        validator_map={"parameter": _Unchecked, "body": {}, "response": {}},
+        swagger_ui_options=SwaggerUIOptions(swagger_ui=False, serve_spec=False),
+    )
+    app.add_middleware(
+        Dispatch,
+        MiddlewarePosition.BEFORE_CONTEXT,
+        operations=operations,
+        base=config.path_prefix + base,
+    )
+    for kind in (Refused, ProblemException, HTTPException, Exception):
+        app.add_error_handler(kind, _refused)
+    public = document.served(spec, shipped(), config.path_prefix)
+    _add_pages(app.app, store, metrics, config.path_prefix + base, public, base)
+    # Built now, so that a document which cannot be mounted stops the start and not a request.
+    stack = app.middleware
+    stack.app, stack.middleware_stack = stack._build_middleware_stack()  # noqa: SLF001
+    tokens = _Tokens(app, auth)
+    return Limits(tokens, config, metrics, base=base, allow=document.methods(spec))
+
+
+def _operations(store: Store, config: Config, spec: Mapping[str, Any]) -> dict[str, Operation]:
+    """Return the function of each operation by its operationId."""
+    tickets = Tickets(store, shipped())
+    hub = Hub(store, config, spec["components"]["schemas"])
+    return {
+        "listTroubleTicket": tickets.list,
+        "createTroubleTicket": tickets.create,
+        "retrieveTroubleTicket": tickets.retrieve,
+        "patchTroubleTicket": tickets.patch,
+        "registerListener": hub.register,
+        "unregisterListener": hub.unregister,
+        "unregisterListenerById": hub.unregister,
+    }
+
+
+class Dispatch:
+    """An ASGI application that answers the operations of the document."""
+
+    def __init__(self, app: App, operations: Mapping[str, Operation], base: str) -> None:
+        self._app = app
+        self._operations = operations
+        self._base = base
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request to an operation; let others pass."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        extensions = scope["extensions"]
+        name = extensions["connexion_routing"].get("operation_id")
+        if name is None:
+            await self._app(scope, receive, send)
+            return
+        operator = extensions["connexion_context"]["user"]
+        scope[NOTED].update(operation=name, operator=operator)
+        try:
+            answer = await self._operations[name](await self._asked(scope, receive, operator))
+        except Refused as refused:
+            answer = refusal(refused)
+        await send_answer(answer, send)
+
+    async def _asked(self, scope: Scope, receive: Receive, operator: str) -> Asked:
+        headers: dict[str, str] = {}
+        for name, value in scope["headers"]:
+            key = name.decode("latin-1")
+            text = value.decode("latin-1")
+            # A field that stands twice is a list (RFC 9110, section 5.3).
+            headers[key] = f"{headers[key]}, {text}" if key in headers else text
+        body: Any = None
+        if scope["method"] in _BODIES:
+            raw = (await receive())["body"]
+            if not raw:
+                raise Refused("invalidBody", "The body is missing.")
+            body = loads(raw)
+        return Asked(
+            operator=operator,
+            now=datetime.now(UTC),
+            path=scope.get("path_params", {}),
+            query=scope["query_string"],
+            headers=headers,
+            body=body,
+            media_type=headers.get("content-type", ""),
+            base=self._base,
+        )
+
+
+class _Unchecked:
+    """In the place of Connexion's parameter validator, which reads names in a way of its own."""
+
+    def __init__(self, *_: object, **__: object) -> None:
+        """Take what Connexion gives."""
+
+    def validate(self, _scope: object) -> None:
+        """Leave the parameters to the operations."""
+
+
+class _Tokens:
+    """An ASGI application that answers /oauth2/token, which is not in the API's base path."""
+
+    def __init__(self, app: App, auth: Auth) -> None:
+        self._app = app
+        self._auth = auth
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request for a token; let others pass."""
+        if scope["type"] != "http" or scope["path"] != "/oauth2/token":
+            await self._app(scope, receive, send)
+            return
+        scope[NOTED]["operation"] = "grantToken"
+        if scope["method"] != "POST":
+            answer = refusal(Refused("methodNotAllowed", headers={"Allow": "POST"}))
+        else:
+            headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
+            address = (scope.get("client") or ("", 0))[0]
+            answer = await self._auth.token(headers, (await receive())["body"], address)
+        await send_answer(answer, send)
+
+
+async def _refused(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+    """Tell any error in the one shape."""
+    refused = error if isinstance(error, Refused) else _as_refused(error)
+    if refused.status >= 500 and refused is not error:  # noqa: PLR2004
+        log.error("a request failed", exc_info=error, extra=request.scope[NOTED])
+    answer = refusal(refused)
+    return ConnexionResponse(
+        status_code=answer.status,
+        headers=dict(answer.headers),
+        content_type="application/json",
+        body=answer.body,
+    )
+
+
+def _as_refused(error: Exception) -> Refused:
+    status = getattr(error, "status_code", getattr(error, "status", 500))
+    headers = {"WWW-Authenticate": CHALLENGES} if status == 401 else {}  # noqa: PLR2004
+    # A redirect is a framework's idea of a path; here every address has one spelling.
+    return Refused(BY_STATUS.get(status, "notFound"), headers=headers)
+
+
+def _add_pages(  # noqa: PLR0913, PLR0917 - what the pages show
+    pages: flask.Flask,
+    store: Store,
+    metrics: Metrics,
+    address: str,
+    public: Mapping[str, Any],
+    base: str,
+) -> None:
+    """Add what is no operation: health, numbers, the document, and a page to try it with."""
+    text = dumps(public)
+
+    @pages.get("/health/live")
+    def live() -> flask.Response:
+        return flask.jsonify(status="live")
+
+    @pages.get("/health/ready")
+    def ready() -> flask.Response:
+        store.read_now(lambda connection: connection.exec_driver_sql("SELECT 1"))
+        return flask.jsonify(status="ready", version=_version())
+
+    @pages.get("/metrics")
+    def numbers() -> flask.Response:
+        metrics.waiting.set(store.waiting)
+        shown = prometheus_client.generate_latest(metrics.registry)
+        return flask.Response(shown, content_type=prometheus_client.CONTENT_TYPE_LATEST)
+
+    @pages.get(f"{base}/openapi.json")
+    def openapi() -> flask.Response:
+        return flask.Response(text, content_type="application/json")
+
+    @pages.get("/ui/")
+    def page() -> str:
+        return _UI.format(title=public["info"]["title"], document=f"{address}/openapi.json")
+
+    @pages.get("/ui/<path:name>")
+    def files(name: str) -> flask.Response:
+        return flask.send_from_directory(swagger_ui_bundle.swagger_ui_path, name)
+
+
+def _version() -> str:
+    return str(shipped().data["version"])
+
+
+#: Swagger UI's own page, with nothing fetched from elsewhere.
+_UI: Final = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<title>{title}</title>
+<link rel="stylesheet" href="swagger-ui.css">
+<link rel="icon" href="favicon-32x32.png">
+</head>
+<body>
+<div id="ui"></div>
+<script src="swagger-ui-bundle.js"></script>
+<script>
+SwaggerUIBundle({{url: "{document}", dom_id: "#ui", deepLinking: true, validatorUrl: null}});
+</script>
+</body>
+</html>
+"""

@@ -1,0 +1,213 @@
+"""The settings: one table, read from the environment once, checked before anything starts.
+
+Each field of Config is a variable: TTR_ and the field's name, with its default, how its text is
+read, and what it means; docs/reference/settings.md is that table. A bad value stops the start with
+a sentence.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+_UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+
+
+class BadSetting(Exception):  # noqa: N818 - a statement
+    """A variable has a value that it cannot have. `name` is the variable's."""
+
+    def __init__(self, name: str, value: str, expected: str) -> None:
+        super().__init__(name, value, expected)
+        self.name, self.value, self.expected = name, value, expected
+
+    def __str__(self) -> str:
+        """Say which variable, and what was expected."""
+        return f"{self.name}={self.value!r}: {self.expected} was expected"
+
+
+def _flag(value: str) -> bool:
+    return {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}[
+        value.casefold()
+    ]
+
+
+def _size(value: str) -> int:
+    found = re.fullmatch(r"([0-9]{1,9})([KMG]?)", value)
+    if found is None or int(found[1]) == 0:
+        raise ValueError
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def _count(value: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,6}", value) or int(value) == 0:
+        raise ValueError
+    return int(value)
+
+
+def _port(value: str) -> int:
+    if not 0 <= int(value) < 1 << 16:
+        raise ValueError
+    return int(value)
+
+
+def _seconds(value: str) -> float:
+    seconds = float(value)
+    if not 0 < seconds < 86_400:  # noqa: PLR2004 - a day
+        raise ValueError
+    return seconds
+
+
+def _file(value: str) -> str:
+    if value and not Path(value).is_file():
+        raise ValueError
+    return value
+
+
+def _level(value: str) -> int:
+    return {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}[value]
+
+
+def _prefix(value: str) -> str:
+    if value and not re.fullmatch(r"(?:/[\w.~-]+)+", value):
+        raise ValueError
+    return value
+
+
+def _database(value: str) -> str:
+    scheme = urlsplit(value).scheme
+    if scheme in {"postgresql", "postgres"}:
+        return "postgresql+psycopg" + value[len(scheme) :]
+    if scheme not in {"sqlite", "postgresql+psycopg"}:
+        raise ValueError
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """How a variable of the environment is read, and what is told of it."""
+
+    default: str
+    read: Callable[[str], Any]
+    expected: str
+    meaning: str
+
+
+def _setting(default: str, read: Callable[[str], Any], expected: str, meaning: str) -> Any:  # noqa: ANN401 - as field()
+    setting = Setting(default=default, read=read, expected=expected, meaning=meaning)
+    return field(default=read(default), metadata={"setting": setting})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """The values of all settings."""
+
+    database_url: str = _setting(
+        "sqlite:///var/tickets.db",
+        _database,
+        "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
+        "Where tickets are kept.",
+    )
+    host: str = _setting("127.0.0.1", str, "an address", "The address to listen at.")
+    port: int = _setting("8080", _port, "a port", "The port; 0 takes any that is free.")
+    workers: int = _setting(
+        "1",
+        _count,
+        "a whole number from 1",
+        "How many processes answer. More than one needs PostgreSQL.",
+    )
+    path_prefix: str = _setting(
+        "",
+        _prefix,
+        "nothing, or a path such as /gateway",
+        "What a proxy in front takes off the path; addresses that are given out begin with it.",
+    )
+    forwarded_allow_ips: str = _setting(
+        "127.0.0.1",
+        str,
+        "addresses, separated by commas",
+        "The proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+    )
+    tls_certificate: str = _setting(
+        "", _file, "a file", "The certificate chain (PEM), to serve HTTPS."
+    )
+    tls_key: str = _setting("", _file, "a file", "The key of the certificate (PEM).")
+    max_body: int = _setting("20M", _size, "a size such as 20M", "The largest ticket or patch.")
+    max_small_body: int = _setting(
+        "64K", _size, "a size such as 64K", "The largest body of any other request."
+    )
+    max_query: int = _setting("8K", _size, "a size such as 8K", "The longest query string.")
+    max_headers: int = _setting(
+        "16K", _size, "a size such as 16K", "The most that all headers together may take."
+    )
+    body_timeout: float = _setting("10", _seconds, "seconds", "How long a body may take to arrive.")
+    shutdown_timeout: float = _setting(
+        "30",
+        _seconds,
+        "seconds",
+        "How long requests may take to finish once the server is told to stop.",
+    )
+    failed_logins: int = _setting(
+        "10",
+        _count,
+        "a whole number from 1",
+        "How many secrets are tried for one name from one address in a minute.",
+    )
+    failed_logins_per_address: int = _setting(
+        "100",
+        _count,
+        "a whole number from 1",
+        "How many secrets are tried from one address in a minute, whatever the name.",
+    )
+    token_lifetime: float = _setting(
+        "3600", _seconds, "seconds", "How long an access token is valid."
+    )
+    allow_loopback_callbacks: bool = _setting(
+        "0",
+        _flag,
+        "0 or 1",
+        "Let callbacks be http or https on this machine's loopback addresses. For development.",
+    )
+    log_level: int = _setting(
+        "INFO",
+        _level,
+        "DEBUG, INFO, WARNING or ERROR",
+        "What is logged, to standard error, one JSON object a line.",
+    )
+    sandbox: bool = _setting(
+        "0",
+        _flag,
+        "0 or 1",
+        "Make two operators to try things with, and print a command that works.",
+    )
+
+
+#: Every setting by its variable, with the name that its value has in Config.
+SETTINGS: Final[dict[str, tuple[str, Setting]]] = {
+    f"TTR_{each.name.upper()}": (each.name, each.metadata["setting"]) for each in fields(Config)
+}
+
+
+def read_config(environment: Mapping[str, str]) -> Config:
+    """Return the Config that an environment asks for. Raises BadSetting."""
+    values: dict[str, Any] = {}
+    for variable, (name, setting) in SETTINGS.items():
+        if variable in environment:
+            try:
+                values[name] = setting.read(environment[variable])
+            except (ValueError, KeyError):
+                raise BadSetting(variable, environment[variable], setting.expected) from None
+    for variable, value in environment.items():
+        if variable.startswith("TTR_") and variable not in SETTINGS:
+            raise BadSetting(variable, value, f"one of {', '.join(SETTINGS)}")
+    config = Config(**values)
+    if config.workers > 1 and config.database_url.startswith("sqlite"):
+        raise BadSetting("TTR_WORKERS", str(config.workers), "1, since SQLite serves one process,")
+    if bool(config.tls_certificate) != bool(config.tls_key):
+        raise BadSetting("TTR_TLS_KEY", config.tls_key, "both a certificate and a key, or neither,")
+    return config

@@ -1,0 +1,171 @@
+"""The OpenAPI document: what Connexion mounts, and what clients are given.
+
+Both are spec/openapi.yaml. What clients are given has more in it, so that a client made from it
+knows that too: the rules of each process, as request shapes made of the compiled schemas; what each
+filter holds and which operators it has, from the tables of filtering; and what every answer has.
+Connexion gets the document without them, since others enforce. Nothing of a rule is written here.
+"""
+
+from __future__ import annotations
+
+import re
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from server.filtering import FIELDS, OPERATOR_MEANINGS
+from server.schema import FILTERED
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from server.schema import Sort
+    from ttrules import Book
+
+PATH: Final = Path(__file__).parents[1] / "spec" / "openapi.yaml"
+_METHODS: Final = ("get", "post", "put", "patch", "delete")
+_SCHEMAS: Final = "#/components/schemas/"
+#: Keywords of a compiled schema that OpenAPI 3.0 does not have.
+_UNKNOWN: Final = frozenset({"$schema", "contentEncoding"})
+_MOST: Final = 10**18 - 1
+#: What a filter's values are, by how the member compares; nothing is a text, and nothing else.
+_VALUES: Final[dict[Sort, dict[str, Any]]] = {
+    "text": {"items": {"type": "string"}},
+    "number": {"items": {"type": "integer", "minimum": -_MOST, "maximum": _MOST}, "minItems": 1},
+    "instant": {
+        "items": {"anyOf": [{"type": "string", "format": each} for each in ("date", "date-time")]},
+        "minItems": 1,
+    },
+}
+#: The operators that are parameters of their own for clients that are generated. All others are
+#: only told of: texts are seldom in an order, and no schema knows which expressions RE2 takes.
+_OFFERED: Final[dict[Sort, tuple[str, ...]]] = {
+    "text": ("ne",),
+    "number": ("ne", "gt", "gte", "lt", "lte"),
+    "instant": ("ne", "gt", "gte", "lt", "lte"),
+}
+#: The header that every answer has.
+_EVERYWHERE: Final = "X-Request-Id"
+
+
+def load() -> dict[str, Any]:
+    """Return the document as it is written."""
+    document: dict[str, Any] = yaml.safe_load(PATH.read_text("utf-8"))
+    return document
+
+
+def base_path(document: Mapping[str, Any]) -> str:
+    """Return the path that all paths of the document begin with."""
+    path: str = document["servers"][0]["url"]
+    return path
+
+
+def methods(document: Mapping[str, Any]) -> list[tuple[re.Pattern[str], str]]:
+    """Return what matches each path of the document, base path included, and its Allow header."""
+    found = []
+    for template, item in document["paths"].items():
+        names = [name.upper() for name in _METHODS if name in item]
+        names += ["HEAD"] if "GET" in names else []
+        pattern = re.sub(r"\\\{[^/]+\\\}", "[^/]+", re.escape(base_path(document) + template))
+        found.append((re.compile(pattern), ", ".join(names)))
+    return found
+
+
+def served(document: Mapping[str, Any], book: Book, prefix: str) -> dict[str, Any]:
+    """Return the document for clients: with rules, filters and headers, behind a path prefix."""
+    public = deepcopy(dict(document))
+    public["servers"] = [{"url": prefix + base_path(document)}]
+    flows = public["components"]["securitySchemes"]["oauth2"]["flows"]
+    flows["clientCredentials"]["tokenUrl"] = prefix + flows["clientCredentials"]["tokenUrl"]
+    _tell_rules(public, book)
+    _tell_filters(public)
+    _tell_headers(public)
+    return public
+
+
+def _tell_rules(public: dict[str, Any], book: Book) -> None:
+    """Put the rules of each process into the shapes of requests."""
+    shapes = public["components"]["schemas"]
+    added: dict[str, dict[str, str]] = {"add": {}, "change": {}}
+    for process in book.data["processes"]:
+        name = process["name"].replace(" ", "")
+        shapes[name] = _as_openapi(book.schemas[process["slug"]])
+        added[process["operation"]][process["value"]] = _SCHEMAS + name
+    tickets, one = public["paths"]["/troubleTicket"], "/troubleTicket/{troubleTicketId}"
+    field = book.data["selection"]["field"]
+    new = tickets["post"]["requestBody"]["content"]["application/json"]
+    new["schema"] = {
+        "oneOf": [{"$ref": ref} for ref in added["add"].values()],
+        "discriminator": {"propertyName": field, "mapping": added["add"]},
+    }
+    changed = public["paths"][one]["patch"]["requestBody"]["content"]
+    for media_type in ("application/json", "application/merge-patch+json"):
+        refs = [{"$ref": ref} for ref in added["change"].values()]
+        changed[media_type]["schema"] = {"anyOf": refs}
+
+
+def _tell_filters(public: dict[str, Any]) -> None:
+    """Say what filters hold, `sort` and `fields` too, and offer each filter's operators."""
+    parameters = public["components"]["parameters"]
+    offered = public["paths"]["/troubleTicket"]["get"]["parameters"]
+    for key, parameter in list(parameters.items()):
+        name = parameter["name"]
+        if name in FIELDS:
+            sort = FILTERED.get(FIELDS[name], "text")
+            for operator in _OFFERED[sort]:
+                meaning = f"`{name}` where {OPERATOR_MEANINGS[operator]}."
+                more = {"x-ours": True, "name": f"{name}.{operator}", "in": "query"}
+                parameters[f"{key}.{operator}"] = _listed(
+                    {**more, "description": meaning}, _VALUES[sort]
+                )
+                offered.append({"$ref": f"#/components/parameters/{key}.{operator}"})
+            parameters[key] = _listed(parameter, _VALUES[sort])
+        elif name == "sort":
+            names = [f"{sign}{each}" for each in FIELDS for sign in ("", "-")]
+            parameters[key] = _listed(parameter, {"items": {"type": "string", "enum": names}})
+        elif name == "fields":
+            parameters[key] = _listed(parameter, _VALUES["text"])
+
+
+def _listed(parameter: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a parameter whose value is a list, separated by commas."""
+    listed = {
+        **parameter,
+        "style": "form",
+        "explode": False,
+        "schema": {"type": "array", **values},
+    }
+    if "example" in parameter:
+        listed["example"] = parameter["example"].split(",")
+    return listed
+
+
+def _tell_headers(public: dict[str, Any]) -> None:
+    """Say which header every answer has."""
+    answers = list(public["components"]["responses"].values())
+    for item in public["paths"].values():
+        for method in _METHODS:
+            answers += item.get(method, {}).get("responses", {}).values()
+    for answer in answers:
+        if "$ref" not in answer:
+            header = {"$ref": f"#/components/headers/{_EVERYWHERE}"}
+            answer["headers"] = {**answer.get("headers", {}), _EVERYWHERE: header}
+
+
+def _as_openapi(node: Any) -> Any:  # noqa: ANN401 - a schema, or a part of one
+    """Return a compiled schema (JSON Schema 2020-12) in the words of OpenAPI 3.0."""
+    if isinstance(node, list):
+        return [_as_openapi(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    shape = {
+        key: _as_openapi(value) if key not in {"enum", "x-ttrules"} else value
+        for key, value in node.items()
+        if key not in _UNKNOWN
+    }
+    if isinstance(shape.get("type"), list):
+        kinds = [kind for kind in shape.pop("type") if kind != "null"]
+        shape.update({"type": kinds[0], "nullable": True} if len(kinds) == 1 else {})
+    return shape

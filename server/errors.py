@@ -1,0 +1,127 @@
+"""What a request may be refused for, and the one shape in which that is told.
+
+KINDS is the table: a kind's code is stable, its status and sentences are looked up. Refused carries
+a kind with what is particular to one request; everything that the server answers with a status
+of 400 or more goes through `error_body`, whoever noticed. The shape is TM Forum's Error (TMF630
+part 1, error representation) with `violations` and `warnings` added.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from ttrules import Finding
+
+
+class Kind(NamedTuple):
+    """A reason to refuse a request: its HTTP status, and what is told of it."""
+
+    status: int
+    reason: str
+    message: str
+
+
+#: Every kind by its code, in the order of the statuses.
+KINDS: Final[dict[str, Kind]] = {
+    "invalidBody": Kind(400, "The body is not what it should be", "Correct the body."),
+    "requirementsNotMet": Kind(
+        400, "The ticket does not meet the rules of its process", "Mend each violation listed."
+    ),
+    "invalidQuery": Kind(400, "A parameter is not what it should be", "Correct the parameter."),
+    "invalidHeader": Kind(400, "A header is not what it should be", "Correct the header."),
+    "invalidCallback": Kind(
+        400, "The callback's address is not allowed", "Name a public https address."
+    ),
+    "missingCredentials": Kind(401, "Credentials are missing", "Send Basic or Bearer credentials."),
+    "invalidCredentials": Kind(401, "The credentials are not valid", "Send valid credentials."),
+    "accessDenied": Kind(403, "This is not allowed", "Ask the wholesaler for access."),
+    "notFound": Kind(404, "There is nothing here", "Check the address."),
+    "methodNotAllowed": Kind(
+        405, "The method is not one for this address", "Use one of the methods in Allow."
+    ),
+    "notAcceptable": Kind(406, "Nothing acceptable can be sent", "Accept application/json."),
+    "requestTimeout": Kind(408, "The request took too long to arrive", "Send it again."),
+    "transitionNotAllowed": Kind(
+        409, "The ticket cannot move to this status", "Choose one of the statuses allowed."
+    ),
+    "conflict": Kind(409, "The request meets another one", "Try again in a moment."),
+    "preconditionFailed": Kind(
+        412, "The ticket has changed since", "Read the ticket again and repeat the change."
+    ),
+    "contentTooLarge": Kind(413, "The body is too large", "Send less."),
+    "uriTooLong": Kind(414, "The query is too long", "Ask for less at a time."),
+    "unsupportedMediaType": Kind(
+        415, "The body is of a type that is not taken", "Send one of the documented media types."
+    ),
+    "keyReused": Kind(
+        422,
+        "The Idempotency-Key was used for another request",
+        "Use a new key for each ticket.",
+    ),
+    "tooManyRequests": Kind(429, "Too many requests", "Wait as long as Retry-After says."),
+    "headersTooLarge": Kind(431, "The headers are too large", "Send fewer or shorter headers."),
+    "internalError": Kind(500, "The server failed", "Tell the wholesaler the X-Request-Id."),
+    "unavailable": Kind(503, "The server is busy", "Try again in a moment."),
+}
+
+#: The kind that stands for a status which somebody else has decided on.
+BY_STATUS: Final[dict[int, str]] = {
+    **{kind.status: code for code, kind in reversed(KINDS.items())},
+    401: "invalidCredentials",
+    409: "conflict",
+}
+
+
+class Refused(Exception):  # noqa: N818 - a statement
+    """A request is refused. Equal when code and particulars are.
+
+    `code` is one of KINDS, `message` what to do in this case (None: what the kind says), `headers`
+    go along with the answer, `violations` and `warnings` are findings of ttrules.
+    """
+
+    def __init__(
+        self,
+        code: str,
+        message: str | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        violations: Iterable[Finding] = (),
+        warnings: Iterable[Finding] = (),
+    ) -> None:
+        super().__init__(code, message)
+        self.code = code
+        self.message = message
+        self.headers = dict(headers or {})
+        self.violations = tuple(violations)
+        self.warnings = tuple(warnings)
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        return KINDS[self.code].status
+
+    def __eq__(self, other: object) -> bool:
+        """Compare type and attributes."""
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    __hash__ = Exception.__hash__
+
+
+def error_body(refused: Refused) -> dict[str, Any]:
+    """Return the Error object of a refusal."""
+    kind = KINDS[refused.code]
+    body: dict[str, Any] = {
+        "code": refused.code,
+        "reason": kind.reason,
+        "message": refused.message or kind.message,
+        "status": str(kind.status),
+        "@type": "Error",
+    }
+    if refused.violations:
+        body["violations"] = [finding.to_dict() for finding in refused.violations]
+    if refused.warnings:
+        body["warnings"] = [finding.to_dict() for finding in refused.warnings]
+    return body

@@ -1,0 +1,74 @@
+"""What can be seen of the server from outside: log lines and numbers, never what a ticket holds.
+
+A line is one JSON object on standard error. It may hold paths, ids and counts; it never holds a
+query's values, a body, a header or a secret.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+#: The members of a record that are not for the line, or stand there under other names.
+_USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+_NOISY: Final = ("connexion", "uvicorn.access", "httpx", "limits")
+
+
+class _Lines(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line.update((key, value) for key, value in vars(record).items() if key not in _USUAL)
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def log_to_standard_error(level: int) -> None:
+    """Write what is logged, from a level on, as lines of JSON."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Lines())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in _NOISY:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    for name in ("uvicorn", "uvicorn.error"):
+        logging.getLogger(name).handlers = []
+        logging.getLogger(name).propagate = True
+
+
+class Metrics:
+    """The numbers that /metrics shows, one set for each process."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "ttr_requests",
+            "Requests by operation and status.",
+            ("operation", "status"),
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "ttr_request_seconds",
+            "How long requests took, by operation.",
+            ("operation",),
+            registry=self.registry,
+            buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
+        )
+        self.under_way = Gauge(
+            "ttr_requests_under_way", "Requests being answered.", registry=self.registry
+        )
+        self.hashed = Counter(
+            "ttr_secrets_hashed", "Secrets that were hashed to check them.", registry=self.registry
+        )
+        self.waiting = Gauge(
+            "ttr_jobs_waiting", "Changes that wait for the writer.", registry=self.registry
+        )

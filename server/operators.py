@@ -1,0 +1,197 @@
+"""Operators, their secrets and their tokens, as they stand in the database.
+
+A secret is made here, is shown once, and is kept as an argon2id hash (RFC 9106, with the memory and
+passes that OWASP names as least); a token is kept as its SHA-256, which suffices for random bits.
+Changing the secret, or disabling the operator, counts its version up, so that nothing that was
+proven before counts any more. Which credentials a request has is the business of auth.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import delete, insert, select, update
+
+from server.schema import operator as operators
+from server.schema import token as tokens
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Connection, Row
+
+#: So that a scanner that finds one somewhere knows what it is.
+SECRET_PREFIX: Final = "ttr_"  # noqa: S105 - no secret
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+#: What the secret of an operator that is not there is held against, so that it takes as long.
+_NOBODY: Final = _HASHER.hash(secrets.token_urlsafe(32))
+
+
+class NoSuchOperator(Exception):  # noqa: N818 - a statement
+    """There is no operator of this name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        """Say which name."""
+        return f"there is no operator {self.name!r}"
+
+
+class OperatorExists(Exception):  # noqa: N818 - a statement
+    """There is an operator of this name already."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        """Say which name."""
+        return f"there is an operator {self.name!r} already"
+
+
+class BadName(Exception):  # noqa: N818 - a statement
+    """A name is none that an operator can have: Basic authentication has no colon in it."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        """Say what a name may be."""
+        return f"{self.name!r} is no name: 1 to 64 letters, digits, dots, dashes and underscores"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Operator:
+    """An operator as it stands. `version` counts its secrets; `disabled` says that none counts."""
+
+    id: str
+    name: str
+    version: int
+    disabled: bool
+    secret_hash: str
+
+
+def add(connection: Connection, name: str, now: int) -> str:
+    """Add an operator and return its secret. Raises OperatorExists and BadName."""
+    if _NAME.fullmatch(name) is None:
+        raise BadName(name)
+    if named(connection, name) is not None:
+        raise OperatorExists(name)
+    secret = new_secret()
+    connection.execute(
+        insert(operators).values(
+            id=str(uuid4()), name=name, secret_hash=_HASHER.hash(secret), version=1, created=now
+        )
+    )
+    return secret
+
+
+def rotate(connection: Connection, name: str) -> str:
+    """Give an operator a new secret, enable it, and return the secret. Raises NoSuchOperator."""
+    secret = new_secret()
+    _change(connection, name, secret_hash=_HASHER.hash(secret), disabled=None)
+    return secret
+
+
+def disable(connection: Connection, name: str, now: int) -> None:
+    """Let no secret and no token of an operator count any more. Raises NoSuchOperator."""
+    _change(connection, name, disabled=now)
+
+
+def _change(connection: Connection, name: str, **values: object) -> None:
+    found = named(connection, name)
+    if found is None:
+        raise NoSuchOperator(name)
+    changed = {**values, "version": found.version + 1}
+    connection.execute(update(operators).where(operators.c.id == found.id).values(changed))
+    connection.execute(delete(tokens).where(tokens.c.operator == found.id))
+
+
+def everyone(connection: Connection) -> Sequence[Operator]:
+    """Return all operators by name."""
+    return [_operator(row) for row in connection.execute(select(operators).order_by("name"))]
+
+
+def named(connection: Connection, name: str) -> Operator | None:
+    """Return the operator of a name."""
+    row = connection.execute(select(operators).where(operators.c.name == name)).first()
+    return None if row is None else _operator(row)
+
+
+def numbered(connection: Connection, number: str) -> Operator | None:
+    """Return the operator of an id."""
+    row = connection.execute(select(operators).where(operators.c.id == number)).first()
+    return None if row is None else _operator(row)
+
+
+def _operator(row: Row[tuple[object, ...]]) -> Operator:
+    return Operator(
+        id=row.id,
+        name=row.name,
+        version=row.version,
+        disabled=row.disabled is not None,
+        secret_hash=row.secret_hash,
+    )
+
+
+def new_secret() -> str:
+    """Return a secret that nobody has had: 256 random bits."""
+    return SECRET_PREFIX + secrets.token_urlsafe(32)
+
+
+def is_secret_of(secret: str, found: Operator | None) -> bool:
+    """Say whether `secret` is that of an operator. Slow, and as slow where there is no operator."""
+    known = _NOBODY if found is None or found.disabled else found.secret_hash
+    try:
+        _HASHER.verify(known, secret)
+    except (VerificationError, InvalidHashError):
+        return False
+    return known is not _NOBODY
+
+
+def grant(connection: Connection, found: Operator, now: int, lifetime: int) -> str:
+    """Return a new access token of an operator, valid for `lifetime` microseconds from `now`."""
+    token = secrets.token_urlsafe(32)
+    connection.execute(delete(tokens).where(tokens.c.expires <= now))
+    connection.execute(
+        insert(tokens).values(
+            digest=_digest(token), operator=found.id, version=found.version, expires=now + lifetime
+        )
+    )
+    return token
+
+
+def holder(connection: Connection, token: str, now: int) -> Operator | None:
+    """Return the operator that a token was granted to, while it counts."""
+    joined = tokens.join(operators, tokens.c.operator == operators.c.id)
+    row = connection.execute(
+        select(operators)
+        .select_from(joined)
+        .where(
+            tokens.c.digest == _digest(token),
+            tokens.c.expires > now,
+            tokens.c.version == operators.c.version,
+            operators.c.disabled.is_(None),
+        )
+    ).first()
+    return None if row is None else _operator(row)
+
+
+def revoke(connection: Connection, token: str) -> None:
+    """Let a token count no more."""
+    connection.execute(delete(tokens).where(tokens.c.digest == _digest(token)))
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "replace")).hexdigest()

@@ -1,0 +1,181 @@
+"""The tables, and how a database comes to have them.
+
+TABLES is what the code asks for; MIGRATIONS how a database of any earlier release gets there, one
+entry a release, never edited once released. The columns of `ticket` beside its key are those that
+are filtered and sorted by (FILTERED, one row a member); a ticket itself is its document, kept in
+another table so that what scans tickets does not read them, and the content of attachments in a
+third one. A new member to filter by is a row of FILTERED and a migration that fills its column.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    inspect,
+    select,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+#: How the values of a member compare: as text, as whole numbers, or as instants.
+Sort: TypeAlias = Literal["text", "number", "instant"]
+
+#: The members of a ticket that have a column, and how they compare.
+FILTERED: Final[dict[str, Sort]] = {
+    "ticketType": "text",
+    "ticketSubtype": "text",
+    "correlationId": "text",
+    "name": "text",
+    "resolutionDate": "instant",
+    "statusChangeDate": "instant",
+    "statusChangeReason": "text",
+    "lastUpdate": "instant",
+    "creationDate": "instant",
+    "status": "text",
+    "externalId": "text",
+    "severity": "text",
+    "priority": "number",
+    "origin": "text",
+}
+
+#: Comparing text by its code points, as Python does, whatever the database's locale.
+_TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
+
+TABLES: Final = MetaData()
+
+operator = Table(
+    "operator",
+    TABLES,
+    Column("id", String(64), primary_key=True),
+    Column("name", String(64), nullable=False, unique=True),
+    Column("secret_hash", Text, nullable=False),
+    # Counts the secrets that the operator has had; what was proven with an older one is void.
+    Column("version", Integer, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("disabled", BigInteger),
+)
+
+token = Table(
+    "token",
+    TABLES,
+    Column("digest", String(64), primary_key=True),
+    Column("operator", ForeignKey("operator.id"), nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Index("token_expires", "expires"),
+)
+
+ticket = Table(
+    "ticket",
+    TABLES,
+    Column("operator", ForeignKey("operator.id"), primary_key=True),
+    Column("id", String(64), primary_key=True),
+    Column("version", Integer, nullable=False),
+    *(Column(name, _TEXT if sort == "text" else BigInteger) for name, sort in FILTERED.items()),
+    CheckConstraint("version >= 1", name="ticket_version"),
+    Index("ticket_created", "operator", "creationDate", "id"),
+    Index("ticket_status", "operator", "status"),
+    Index("ticket_external", "operator", "externalId"),
+    # An operator's tickets stand together, so that a scan of them reads no others'.
+    sqlite_with_rowid=False,
+)
+
+document = Table(
+    "document",
+    TABLES,
+    Column("id", String(64), primary_key=True),
+    Column("document", Text, nullable=False),
+)
+
+content = Table(
+    "content",
+    TABLES,
+    Column("ticket", String(64), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("text", Text, nullable=False),
+)
+
+subscription = Table(
+    "subscription",
+    TABLES,
+    Column("operator", ForeignKey("operator.id"), primary_key=True),
+    Column("id", String(64), nullable=False),
+    Column("callback", Text, nullable=False),
+    Column("query", Text),
+)
+
+idempotency = Table(
+    "idempotency",
+    TABLES,
+    Column("operator", ForeignKey("operator.id"), primary_key=True),
+    Column("key", String(255), primary_key=True),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("headers", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("expires", BigInteger, nullable=False),
+    Index("idempotency_expires", "expires"),
+)
+
+schema_version = Table("schema_version", TABLES, Column("version", Integer, primary_key=True))
+
+
+def _first(connection: Connection) -> None:
+    TABLES.create_all(connection)
+
+
+#: What each version of the schema does to one of the version before it.
+MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (_first,)
+
+
+def version_of(connection: Connection) -> int:
+    """Return the version of a database's schema; 0 where it has none."""
+    if not inspect(connection).has_table(schema_version.name):
+        return 0
+    return connection.execute(select(schema_version.c.version)).scalar() or 0
+
+
+def migrate(connection: Connection) -> list[int]:
+    """Bring a database to the newest version, in the transaction at hand; return those gone to.
+
+    Raises NewerSchema when the database is of a later release than this code.
+    """
+    before = version_of(connection)
+    if before > len(MIGRATIONS):
+        raise NewerSchema(before)
+    for step in MIGRATIONS[before:]:
+        step(connection)
+    if before < len(MIGRATIONS):
+        connection.execute(schema_version.delete())
+        connection.execute(schema_version.insert().values(version=len(MIGRATIONS)))
+    return [*range(before + 1, len(MIGRATIONS) + 1)]
+
+
+class NewerSchema(Exception):  # noqa: N818 - a statement
+    """A database was written by a later release. `version` is its schema's."""
+
+    def __init__(self, version: int) -> None:
+        super().__init__(version)
+        self.version = version
+
+    def __str__(self) -> str:
+        """Say which release is needed."""
+        return (
+            f"the database has schema version {self.version}, this release knows"
+            f" {len(MIGRATIONS)}: run the newer release"
+        )

@@ -1,0 +1,317 @@
+"""The operations on tickets: gather, let ttrules decide, apply.
+
+No rule of the matrix is known here. What the provider owns is filled in (id, href, dates, the first
+status, the dates of new notes), what the process does not support is left out and named in a
+header, and every change is one job of the store. An operator's id goes into every question, so that
+another's ticket is as one that is not there.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from uuid import uuid4
+
+import ttrules
+from server import kept
+from server.errors import Refused
+from server.filtering import read_fields, read_query, select_fields
+from server.wire import JSON_PATCH, Answer, dumps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+    from datetime import datetime
+
+    from sqlalchemy import Connection
+
+    from server.filtering import Query
+    from server.store import Store
+    from server.wire import Asked
+    from ttrules import Book, Change, Finding
+
+#: The header that names what was dropped, and how much of it fits there.
+UNSUPPORTED: Final = "Ticket-Unsupported-Members"
+_MOST_NAMED: Final = 4_096
+#: For how long an Idempotency-Key is remembered, in microseconds.
+KEPT_FOR: Final = 24 * 3_600 * 1_000_000
+#: What the headers of a request may hold, as the document says.
+_KEY: Final = re.compile(r"[!-~]{1,255}")
+_TAG: Final = re.compile(r'(?:W/)?"[!#-~]*"')
+_TAGS: Final = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*{_TAG.pattern})*")
+
+Ticket: TypeAlias = dict[str, Any]
+T = TypeVar("T")
+
+
+class Tickets:
+    """The operations, over a store and a book of rules."""
+
+    def __init__(self, store: Store, book: Book) -> None:
+        self._store = store
+        self._book = book
+        assert book.lifecycle is not None, "tickets have statuses"
+        self._initial = book.lifecycle.initial
+        self._answering: set[tuple[str, str]] = set()
+
+    async def create(self, asked: Asked) -> Answer:
+        """POST /troubleTicket: 201 with the whole ticket."""
+        key = asked.headers.get("idempotency-key")
+        if key is None:
+            return await self._create(asked, None)
+        if _KEY.fullmatch(key) is None:
+            raise Refused("invalidHeader", "Idempotency-Key is 1 to 255 visible characters.")
+        mark = (asked.operator, key)
+        if mark in self._answering:
+            raise Refused("conflict", "A request with this Idempotency-Key is being answered.")
+        self._answering.add(mark)
+        try:
+            return await self._create(asked, key)
+        finally:
+            self._answering.discard(mark)
+
+    async def _create(self, asked: Asked, key: str | None) -> Answer:
+        fingerprint = ""
+        if key is not None:
+            fingerprint = sha256(json.dumps(asked.body, sort_keys=True).encode()).hexdigest()
+            earlier = await self._store.read(
+                lambda c: kept.answered(c, asked.operator, key, kept.micros(asked.now)),
+                by_key=True,
+            )
+            if earlier is not None:
+                return _repeated(earlier, fingerprint)
+        report = _judged(lambda: self._book.validate_new(asked.body))
+        if not report.valid:
+            raise _not_met(report.violations, report.warnings)
+        ticket = self._new(asked, without(asked.body, dropped(report.warnings)))
+        answer = _answer(201, ticket, 1, report.warnings, Location=ticket["href"])
+
+        def job(connection: Connection) -> Answer:
+            if key is not None:
+                now = kept.micros(asked.now)
+                again = kept.answered(connection, asked.operator, key, now)
+                if again is not None:  # another process was quicker
+                    return _repeated(again, fingerprint)
+                kept.remember(
+                    connection,
+                    asked.operator,
+                    key,
+                    fingerprint,
+                    answer,
+                    now=now,
+                    kept_for=KEPT_FOR,
+                )
+            kept.insert(connection, asked.operator, ticket)
+            return answer
+
+        return await self._store.write(job)
+
+    async def retrieve(self, asked: Asked) -> Answer:
+        """GET /troubleTicket/{id}: 200 with the ticket, or the members that are asked for."""
+        fields = read_fields(asked.query)
+        number = asked.path["troubleTicketId"]
+        found = await self._store.read(
+            lambda c: kept.one(c, asked.operator, number, whole=fields is None), by_key=True
+        )
+        if found is None:
+            raise Refused("notFound")
+        version, text = found
+        if fields is not None:
+            text = dumps(select_fields(json.loads(text), fields))
+        return Answer(status=200, headers={"ETag": etag(version)}, body=text)
+
+    async def list(self, asked: Asked) -> Answer:
+        """GET /troubleTicket: 200 with a page of tickets, and how many there are."""
+        query = read_query(asked.query)
+        total, texts = await self._store.read(lambda c: kept.page(c, asked.operator, query))
+        if query.fields is not None:
+            texts = [dumps(select_fields(json.loads(text), query.fields)) for text in texts]
+        headers = {
+            "X-Total-Count": str(total),
+            "X-Result-Count": str(len(texts)),
+            "Link": _links(asked, query, total),
+        }
+        return Answer(status=200, headers=headers, body=b"[" + b",".join(texts) + b"]")
+
+    async def patch(self, asked: Asked) -> Answer:
+        """PATCH /troubleTicket/{id}: 200 with the whole ticket as it is now."""
+        if isinstance(asked.body, list) is not (asked.media_type == JSON_PATCH):
+            kind = "a list of operations" if asked.media_type == JSON_PATCH else "an object"
+            raise Refused("invalidBody", f"A body of {asked.media_type} is {kind}.")
+        wanted = asked.headers.get("if-match")
+        number = asked.path["troubleTicketId"]
+
+        def job(connection: Connection) -> Answer:
+            found = kept.one(connection, asked.operator, number, whole=True, to_change=True)
+            if found is None:
+                raise Refused("notFound")
+            version, text = found
+            if wanted is not None and not _meets(wanted, etag(version)):
+                raise Refused("preconditionFailed")
+            before = json.loads(text)
+            change = _judged(lambda: self._book.validate_change(before, asked.body, by="operator"))
+            after = self._after(before, change, asked.now)
+            if after != before:
+                version += 1
+                kept.update(connection, asked.operator, after, version)
+            return _answer(200, after, version, change.report.warnings)
+
+        return await self._store.write(job)
+
+    def _new(self, asked: Asked, sent: Ticket) -> Ticket:
+        """Return a new ticket: what was sent, and what the provider fills in."""
+        number, now = str(uuid4()), stamp(asked.now)
+        return {
+            "id": number,
+            "href": f"{asked.base}/troubleTicket/{number}",
+            **_with_notes(sent, now),
+            "status": self._initial,
+            "creationDate": now,
+            "lastUpdate": now,
+            "statusChangeDate": now,
+        }
+
+    def _after(self, before: Ticket, change: Change, moment: datetime) -> Ticket:
+        """Return the ticket after a change. Raises Refused when it is not allowed."""
+        violations = change.report.violations
+        if violations:
+            if all(finding.code == "transition" for finding in violations):
+                raise Refused("transitionNotAllowed", violations[0].message, violations=violations)
+            raise _not_met(violations, change.report.warnings)
+        now = stamp(moment)
+        after = _with_notes(change.ticket, now)
+        if after == before:
+            return before
+        if after["status"] != before["status"]:
+            after["statusChangeDate"] = now
+            if after["status"] == "resolved":
+                after["resolutionDate"] = now
+        after["lastUpdate"] = now
+        return after
+
+
+def _judged(judge: Callable[[], T]) -> T:
+    """Return what ttrules says; what it cannot judge is a body that is not what it should be."""
+    try:
+        return judge()
+    except (ttrules.NotJSON, ttrules.PatchNotApplicable) as error:
+        raise Refused("invalidBody", f"{error}.") from error
+
+
+def _not_met(violations: Iterable[Finding], warnings: Iterable[Finding]) -> Refused:
+    return Refused("requirementsNotMet", violations=violations, warnings=warnings)
+
+
+def dropped(warnings: Iterable[Finding]) -> list[str]:
+    """Return the pointers of the members that are not stored."""
+    return [each.pointer for each in warnings if each.code in {"not_supported", "unknown_field"}]
+
+
+def without(payload: Ticket, pointers: Iterable[str]) -> Ticket:
+    """Return a payload without the members that pointers name; the payload stays as it is."""
+    removed: dict[str, Any] = {}
+    for pointer in pointers:
+        at = removed
+        for token in pointer.split("/")[1:]:
+            at = at.setdefault(token.replace("~1", "/").replace("~0", "~"), {})
+    return _pruned(payload, removed) if removed else dict(payload)
+
+
+def _pruned(value: Any, removed: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
+    """Return a value without the leaves of `removed`."""
+    if isinstance(value, list):
+        return [_pruned(item, removed.get(str(index), {})) for index, item in enumerate(value)]
+    if not isinstance(value, dict):
+        return value
+    return {
+        name: _pruned(item, removed.get(name, {}))
+        for name, item in value.items()
+        if name not in removed or removed[name]
+    }
+
+
+def _with_notes(ticket: Ticket, now: str) -> Ticket:
+    """Return a ticket whose new notes have an id and a date; those are the provider's to give."""
+    if "note" not in ticket:
+        return dict(ticket)
+    notes = [
+        note if "notedate" in note else {"id": str(uuid4()), **note, "notedate": now}
+        for note in ticket["note"]
+    ]
+    return {**ticket, "note": notes}
+
+
+def stamp(moment: datetime) -> str:
+    """Return a moment as tickets hold it: RFC 3339 in UTC, to the millisecond."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def etag(version: int) -> str:
+    """Return the strong entity tag of a ticket's version (RFC 9110, section 8.8.3)."""
+    return f'"{version}"'
+
+
+def _meets(wanted: str, present: str) -> bool:
+    """Say whether an If-Match holds (RFC 9110, section 13.1.1). Raises Refused where it is none."""
+    if wanted.strip() == "*":
+        return True
+    if _TAGS.fullmatch(wanted) is None:
+        raise Refused("invalidHeader", 'If-Match is * or a list of tags such as "3".')
+    return present in _TAG.findall(wanted)  # by strong comparison: a weak one is another
+
+
+def _answer(
+    status: int, ticket: Ticket, version: int, warnings: Iterable[Finding], **headers: str
+) -> Answer:
+    headers["ETag"] = etag(version)
+    if named := dropped(warnings):
+        headers[UNSUPPORTED] = _named(named)
+    return Answer(status=status, headers=headers, body=dumps(ticket))
+
+
+def _named(pointers: list[str]) -> str:
+    """Return pointers as a list in a header, percent-encoded where a header could not hold them."""
+    # Imported here since few tickets hold what is not supported.
+    from urllib.parse import quote
+
+    words: list[str] = []
+    size = 0
+    for pointer in pointers:
+        word = quote(pointer, safe="/@~!$&'()*+:;=")
+        size += len(word) + 2
+        if size > _MOST_NAMED:
+            words.append("...")
+            break
+        words.append(word)
+    return ", ".join(words)
+
+
+def _repeated(earlier: kept.Earlier, fingerprint: str) -> Answer:
+    """Return the answer that was given before. Raises Refused when something else was asked."""
+    if earlier.fingerprint != fingerprint:
+        raise Refused("keyReused")
+    return earlier.answer
+
+
+def _links(asked: Asked, query: Query, total: int) -> str:
+    """Return the Link header of a page (RFC 8288)."""
+    rest = [
+        part
+        for part in asked.query.decode("latin-1").split("&")
+        if part and part.partition("=")[0] not in {"offset", "limit"}
+    ]
+
+    def link(relation: str, offset: int) -> str:
+        parts = [*rest, f"offset={offset}", f"limit={query.limit}"]
+        # Within the brackets of a Link nothing may end them.
+        address = "&".join(parts).replace("<", "%3C").replace(">", "%3E").replace('"', "%22")
+        return f'<{asked.base}/troubleTicket?{address}>; rel="{relation}"'
+
+    last = max(0, (total - 1) // query.limit * query.limit)
+    links = [link("self", query.offset), link("first", 0)]
+    if query.offset > 0:
+        links.append(link("prev", max(0, query.offset - query.limit)))
+    if query.offset + query.limit < total:
+        links.append(link("next", query.offset + query.limit))
+    return ", ".join([*links, link("last", last)])
