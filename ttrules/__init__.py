@@ -56,15 +56,15 @@ if TYPE_CHECKING:
     validate = _book.validate
     validate_change = _book.validate_change
     validate_new = _book.validate_new
+else:  # a type checker would take any name for one of this module
 
-
-def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the verbs
-    """Return a verb; the shipped book is read when the first one is asked for."""
-    if name not in _VERBS:
-        message = f"module {__name__!r} has no attribute {name!r}"
-        raise AttributeError(message)
-    verb = globals()[name] = getattr(shipped(), name)
-    return verb
+    def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the verbs
+        """Return a verb; the shipped book is read when the first one is asked for."""
+        if name not in _VERBS:
+            message = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(message)
+        verb = globals()[name] = getattr(shipped(), name)
+        return verb
 
 
 def load(

@@ -128,7 +128,7 @@ class Changes:
             rules = self.rules[process]
             site = rules.cell(self.data["root"], cycle.field)
             params = {
-                "from": before if before in cycle.moves else None,
+                "from": before if isinstance(before, str) and before in cycle.moves else None,
                 "allowed": list(cycle.followers(before, by)),
             }
             yield (cycle.field,), rules.finding("transition", (cycle.field,), site, params)

@@ -77,7 +77,7 @@ def check(  # noqa: PLR0913 - what the command line asks for
     writer = FORMATS[form](
         lambda text: stream.write(text.encode(encoding, "backslashreplace")), quiet
     )
-    bar = _Bar(_size(names), is_wanted=sys.stderr.isatty() and not quiet)
+    bar = _Bar(_size(names), is_wanted=_shows_bars() and not quiet)
     with closing(bar), closing(in_order(tasks, question, jobs)) as tallies:
         summary = _written(tallies, writer, bar)
     stream.flush()
@@ -89,6 +89,10 @@ def shows_colours() -> bool:
     return (
         sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     )
+
+
+def _shows_bars() -> bool:
+    return sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def style() -> Style:
@@ -127,6 +131,7 @@ def _written(tallies: Iterable[tuple[Task, Tally]], writer: Writer, bar: _Bar) -
                 writer.close_source(payloads)
                 is_open, payloads, lines = False, 0, 0
         bar.advance(task.size, tally.payloads)
+    bar.close()
     writer.close(summary)
     return summary
 
@@ -169,7 +174,7 @@ class _Bar:
             progress.start()
 
     def close(self) -> None:
-        """Clear the bar away."""
+        """Clear the bar away, for good."""
         if self._progress is not None:
             self._progress.stop()
 

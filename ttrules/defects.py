@@ -14,13 +14,29 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
 from hypothesis import strategies as st
 
-from ttrules.codes import NON_BLANK, NOT_EMPTY, is_blank, offending_field, relation_holds
+from ttrules.codes import (
+    NON_BLANK,
+    NOT_EMPTY,
+    is_blank,
+    offending_field,
+    relation_holds,
+)
 from ttrules.compile import ANNOTATION
-from ttrules.drawing import ANYTHING, MANY, SHORT, draw_value, kind_of, relations, takes_null, tests
+from ttrules.drawing import (
+    ANYTHING,
+    MANY,
+    SHORT,
+    draw_value,
+    is_barred,
+    kind_of,
+    relations,
+    takes_null,
+    tests,
+)
 from ttrules.rules import expectation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ttrules.codes import Severity
     from ttrules.drawing import Draw
@@ -35,6 +51,10 @@ class Target(NamedTuple):
     path: Path  # member names only; lists on the way are gone through
     name: str
     owner: Mapping[str, Any]
+    #: The notes of all relations on the owner, those that hang on a test elsewhere among them.
+    relations: tuple[Mapping[str, Any], ...]
+    #: What the payload's conditions test. A name is enough: it is what must not be broken.
+    tested: frozenset[str]
 
     @property
     def node(self) -> Mapping[str, Any]:
@@ -49,19 +69,29 @@ class Target(NamedTuple):
         return code
 
 
-def cells(schema: Mapping[str, Any], path: Path) -> list[Target]:
-    """Return the cells that a payload can reach, with what lies below them."""
-    found = []
+def cells(schema: Mapping[str, Any]) -> list[Target]:
+    """Return the cells that a payload can reach, each before those below it."""
+    return list(_cells(schema, (), [], _read_by_tests(schema)))
+
+
+def _cells(
+    schema: Mapping[str, Any], path: Path, lifted: list[Mapping[str, Any]], tested: frozenset[str]
+) -> Iterator[Target]:
+    """Yield the cells of an object and below; `lifted` is what tests above it may ask of it."""
+    notes = tuple(note for each in (schema, *lifted) for note in relations(each))
+    asked = [rule["then"] for rule in schema.get("allOf", ()) if "then" in rule] + lifted
     for name, node in schema["properties"].items():
-        found.append(Target(path, name, schema))
+        yield Target(path, name, schema, notes, tested)
         below = node.get("items", node)
         if "properties" in below:
-            found += cells(below, (*path, name))
-    return found
+            inside = [
+                each["properties"][name] for each in asked if name in each.get("properties", ())
+            ]
+            inside = [each.get("items", each) for each in inside]
+            yield from _cells(below, (*path, name), inside, tested)
 
 
-def read_by_tests(schema: Mapping[str, Any]) -> frozenset[str]:
-    """Return the names that tests read. A name is enough: it is what must not be broken."""
+def _read_by_tests(schema: Mapping[str, Any]) -> frozenset[str]:
     words = re.findall(r'"required": \["((?:[^"\\]|\\.)*)"\]', json.dumps(tests(schema)))
     return frozenset(json.loads(f'"{word}"') for word in words)
 
@@ -88,11 +118,11 @@ class Defect(NamedTuple):
     #: From the draw function, the node and the present value to the broken one; None takes it away.
     spoil: Callable[[Draw, Mapping[str, Any], Any], Any] | None
 
-    def applies(self, cell: Target, tested: frozenset[str]) -> bool:
+    def applies(self, cell: Target) -> bool:
         """Say whether the cell can be broken so, and nothing else with it."""
-        related = {name for note in relations(cell.owner) for name in note["fields"]}
+        related = {name for note in cell.relations for name in note["fields"]}
         shifts = self.code in {"required", "prohibited", "not_supported"}
-        if cell.name in tested or (shifts and cell.name in related):
+        if cell.name in cell.tested or (shifts and cell.name in related):
             return False
         return self.fits(cell)
 
@@ -117,7 +147,7 @@ def _breakable(cell: Target) -> list[Mapping[str, Any]]:
     """Return the relations, under no test, that breaking one would be reported at this cell."""
     return [
         note
-        for note in relations(cell.owner)
+        for note in cell.relations
         if "when" not in note and cell.name in note["fields"] and _ways_to_break(note, cell)
     ]
 
@@ -125,7 +155,8 @@ def _breakable(cell: Target) -> list[Mapping[str, Any]]:
 def _ways_to_break(note: Mapping[str, Any], cell: Target) -> list[tuple[bool, ...]]:
     """Return which fields to send so that this relation alone is broken, and told at the cell."""
     fields, required = note["fields"], cell.owner.get("required", ())
-    others = [each for each in relations(cell.owner) if each is not note]
+    barred = [name for name in fields if is_barred(cell.owner["properties"][name])]
+    others = [each for each in cell.relations if each is not note]
     ways = []
     for sent in product((True, False), repeat=len(fields)):
         chosen = dict(zip(fields, sent, strict=True))
@@ -133,6 +164,8 @@ def _ways_to_break(note: Mapping[str, Any], cell: Target) -> list[tuple[bool, ..
             not relation_holds(note["relation"], sent)
             and fields[offending_field(note["relation"], sent)] == cell.name
             and all(chosen.get(name, True) for name in required)
+            and not any(map(chosen.get, barred))
+            and not cell.tested & set(fields)
             and not any(set(each["fields"]) & set(fields) for each in others)
         ):
             ways.append(sent)
@@ -163,60 +196,82 @@ _SAMPLES: Final[dict[str, Any]] = {
     "array": ["an item"],
     "object": {"a member": 1},
 }
+_NUMBERS: Final = ("integer", "number")
+#: Sizes from here on are too large to be drawn.
+_HUGE: Final = 100_000
 #: What is a type beside itself: each integer is a number too.
-_ALSO: Final = {"number": {"integer"}}
+_ALSO: Final[dict[str | None, set[str]]] = {"number": {"integer"}}
 
 
 def _other_type(draw: Draw, node: Mapping[str, Any], _: object) -> Any:  # noqa: ANN401
     kind = kind_of(node)
-    assert kind is not None
     taken = {kind} | _ALSO.get(kind, set())
     return draw(st.sampled_from([value for key, value in _SAMPLES.items() if key not in taken]))
 
 
 def _blank(draw: Draw, node: Mapping[str, Any], _: object) -> Any:  # noqa: ANN401
-    return [] if "items" in node else draw(st.sampled_from(["", " ", "\t\n", "\u3000\u00a0"]))
+    texts = [] if kind_of(node) == "array" else ["", " ", "\t\n", "\u3000\u00a0"]
+    lists: list[Any] = [] if kind_of(node) == "string" else [[]]
+    return draw(st.sampled_from([*texts, *lists]))
 
 
-def _unlisted(draw: Draw, node: Mapping[str, Any], _: object) -> str:
-    return str(
-        draw(
-            st.text(min_size=1, max_size=SHORT).filter(
-                lambda text: not is_blank(text) and text not in node["enum"]
-            )
-        )
-    )
+def _unlisted(draw: Draw, node: Mapping[str, Any], _: object) -> Any:  # noqa: ANN401
+    listed = [each for each in node["enum"] if each is not None]
+    if kind_of(node) in _NUMBERS:
+        return max(listed) + draw(st.integers(1, MANY))
+    texts = st.text(min_size=1, max_size=SHORT)
+    return draw(texts.filter(lambda text: not is_blank(text) and text not in listed))
 
 
 def _misformatted(draw: Draw, node: Mapping[str, Any], _: object) -> str:
-    most = min(node.get("maxLength", SHORT), SHORT)
-    pattern = re.compile(node["pattern"].replace("$", r"\Z"), re.ASCII)
-    texts = st.text(min_size=1, max_size=most) | st.sampled_from(
+    pattern = re.compile(node["pattern"], re.ASCII)
+    texts = st.text(min_size=1, max_size=SHORT) | st.sampled_from(
         ["?", "2026-02-30T25:00:00", "A==="]
     )
-    return str(draw(texts.filter(lambda text: not (is_blank(text) or pattern.search(text)))))
+    # Where a text ends in a newline Python's $ is not that of ECMA-262.
+    wrong = texts.map(lambda text: text.rstrip("\n")).filter(
+        lambda text: not (is_blank(text) or pattern.search(text))
+    )
+    return str(draw(wrong))
 
 
 def _out_of_range(draw: Draw, node: Mapping[str, Any], _: object) -> int | float:
+    number: int | float = draw(st.sampled_from(_outside(node)))
+    return number
+
+
+def _outside(node: Mapping[str, Any]) -> list[int | float]:
+    """Return numbers that are out of the range of a node, or between its steps."""
     step = node.get("multipleOf", 1)
-    found = []
+    found = [node[key] for key in ("exclusiveMinimum", "exclusiveMaximum") if key in node]
     if "minimum" in node:
         found.append(node["minimum"] - step)
     if "maximum" in node:
         found.append(node["maximum"] + step)
-    found += [node[key] for key in ("exclusiveMinimum", "exclusiveMaximum") if key in node]
-    if not found:
-        found.append(step / 2 if kind_of(node) == "number" else step + 1)
-    number: int | float = draw(st.sampled_from(found))
-    return number
+    if "multipleOf" in node and kind_of(node) == "number":
+        found.append(step / 2)
+    elif step > 1:
+        found.append(step + 1)
+    return found
 
 
 def _out_of_size(draw: Draw, node: Mapping[str, Any], value: Any) -> Any:  # noqa: ANN401
+    size = draw(st.sampled_from(_missized(node)))
     if "items" in node:
         items = value or [draw_value(draw, node["items"])]
-        return items * (node["maxItems"] // len(items) + 1)
+        return items[:1] * max(size, 2) if node.get("uniqueItems") else (items * size)[:size]
     letter = draw(st.characters(codec="utf-8").filter(lambda each: not is_blank(each)))
-    return str(letter) * (node["maxLength"] + 1)
+    return str(letter) * size
+
+
+def _missized(node: Mapping[str, Any]) -> list[int]:
+    """Return sizes that a text or list may not have, though it holds something."""
+    least = node.get("minItems", node.get("minLength", 0))
+    found = [least - 1] if least > 1 else []
+    if node.get("uniqueItems"):
+        found.append(2)
+    most = node.get("maxItems", node.get("maxLength", _HUGE))
+    return [*found, most + 1] if most < _HUGE else found
 
 
 def _anything(draw: Draw, _node: Mapping[str, Any], _value: object) -> Any:  # noqa: ANN401
@@ -227,37 +282,23 @@ def _null(_draw: Draw, _node: Mapping[str, Any], _value: object) -> None:
     return None
 
 
-def _is_ruled(cell: Target) -> bool:
-    return cell.requirement not in {"P", "-"}
-
-
-def _is_bound(cell: Target) -> bool:
-    step: float = cell.node.get("multipleOf", 0)
-    return step != 1 and any(key in cell.node for key in _RANGES)
-
-
-_RANGES: Final = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
-
-
-def _is_plain_text(cell: Target) -> bool:
-    node = cell.node
-    return "maxLength" in node and node.get("pattern", NON_BLANK) == NON_BLANK
-
-
 def _is_formatted(cell: Target) -> bool:
-    pattern: str = cell.node.get("pattern", NON_BLANK)
-    return pattern != NON_BLANK
-
-
-def _is_listed(cell: Target) -> bool:
     node = cell.node
-    return "items" in node and node.get("maxItems", MANY) < MANY and not node.get("uniqueItems")
+    patterns = [each["pattern"] for each in (node, *node.get("allOf", ())) if "pattern" in each]
+    # Of two patterns that a text breaks either may be the one that is told.
+    return "enum" not in node and len([each for each in patterns if each != NON_BLANK]) == 1
+
+
+def _is_sized(cell: Target) -> bool:
+    node = cell.node
+    is_plain = "enum" not in node and node.get("pattern", NON_BLANK) == NON_BLANK
+    return is_plain and kind_of(node) in {"string", "array"} and bool(_missized(node))
 
 
 def _may_be_empty(cell: Target) -> bool:
     undetermined = cell.owner[ANNOTATION].get("undetermined", ())
     asks = cell.requirement in NOT_EMPTY and cell.name not in undetermined
-    return asks and ("items" in cell.node or kind_of(cell.node) == "string")
+    return asks and kind_of(cell.node) in {"string", "array", None}
 
 
 #: Every defect, by the code of its finding.
@@ -268,14 +309,24 @@ DEFECTS: Final = (
     Defect(
         "null",
         "field",
-        lambda c: _is_ruled(c) and "type" in c.node and not takes_null(c.node),
+        lambda cell: "type" in cell.node and not takes_null(cell.node),
         _null,
     ),
     Defect("empty", "field", _may_be_empty, _blank),
-    Defect("type", "field", lambda cell: "type" in cell.node, _other_type),
-    Defect("enum", "field", lambda cell: "enum" in cell.node, _unlisted),
+    Defect("type", "field", lambda cell: kind_of(cell.node) is not None, _other_type),
+    Defect(
+        "enum",
+        "field",
+        lambda cell: "enum" in cell.node and kind_of(cell.node) in {"string", *_NUMBERS},
+        _unlisted,
+    ),
     Defect("format", "field", _is_formatted, _misformatted),
-    Defect("range", "field", _is_bound, _out_of_range),
-    Defect("length", "field", lambda cell: _is_plain_text(cell) or _is_listed(cell), _out_of_size),
+    Defect(
+        "range",
+        "field",
+        lambda cell: "enum" not in cell.node and bool(_outside(cell.node)),
+        _out_of_range,
+    ),
+    Defect("length", "field", _is_sized, _out_of_size),
     Defect("process_dependent", "owner", lambda cell: bool(_breakable(cell)), None),
 )

@@ -13,8 +13,9 @@ import math
 import re
 from functools import cache
 from itertools import product
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from hypothesis import assume
 from hypothesis import strategies as st
 
 from ttrules.codes import FORMATS, NON_BLANK, is_blank, relation_holds
@@ -34,20 +35,39 @@ LONGEST: Final = 4_096
 #: How many items a list is drawn with at most, and what would be too many to draw at all.
 FEW: Final = 3
 MANY: Final = 10_000
+#: How many draws an item is given to differ from those before it.
+_PATIENCE: Final = 4
 #: Integers that every JSON parser keeps (RFC 8259, section 6).
 _SAFE: Final = 2**53 - 1
 
 
-@st.composite
+class Manner(NamedTuple):
+    """How an object and what lies below it is drawn."""
+
+    #: Whether members marked ``-`` come along.
+    unsupported: bool = False
+    #: Out of eight optional members, how many are sent: else few payloads would reach far down.
+    eighths: int = 4
+
+    def sends(self, draw: Draw) -> bool:
+        """Draw whether an optional member is sent."""
+        return bool(draw(st.integers(0, 7)) >= 8 - self.eighths)
+
+
 def payload_of(
-    draw: Draw, schema: Mapping[str, Any], forced: Path = (), *, unsupported: bool = False
-) -> dict[str, Any]:
+    schema: Mapping[str, Any], forced: Path = (), *, unsupported: bool = False
+) -> st.SearchStrategy[dict[str, Any]]:
     """Return a strategy for objects that meet a schema and have the members on a path."""
-    return draw_object(draw, schema, forced, unsupported=unsupported)
+
+    @st.composite  # made here, without arguments: hypothesis writes them out, and schemas are long
+    def payload(draw: Draw) -> dict[str, Any]:
+        return draw_object(draw, schema, forced, Manner(unsupported, draw(st.sampled_from((4, 2, 7)))))
+
+    return payload()
 
 
 def draw_object(
-    draw: Draw, schema: Mapping[str, Any], forced: Path, *, unsupported: bool
+    draw: Draw, schema: Mapping[str, Any], forced: Path, manner: Manner
 ) -> dict[str, Any]:
     """Draw a valid object that has the members on the path `forced`."""
     required = schema.get("required", ())
@@ -59,13 +79,11 @@ def draw_object(
             continue
         is_forced = name == (forced[0] if forced else None)
         if code == "-":
-            if is_forced or (unsupported and draw(st.booleans())):
+            if manner.unsupported and name not in sent and manner.sends(draw):
                 drawn[name] = draw(ANYTHING)
-        elif is_forced or name in required or (sent[name] if name in sent else draw(st.booleans())):
+        elif is_forced or name in required or (sent[name] if name in sent else manner.sends(draw)):
             below = forced[1:] if is_forced else ()
-            drawn[name] = draw_value(
-                draw, node, below, unsupported=unsupported, is_forced=is_forced
-            )
+            drawn[name] = draw_value(draw, node, below, manner, is_forced=is_forced)
     return drawn
 
 
@@ -79,9 +97,14 @@ def _draw_related(draw: Draw, schema: Mapping[str, Any], forced: Path) -> dict[s
         dict(zip(names, sent, strict=True)) for sent in product((True, False), repeat=len(names))
     ]
     required = {*schema.get("required", ()), *forced[:1]}
-    choices = [each for each in choices if all(each.get(name, True) for name in required)]
+    barred = [name for name in names if is_barred(schema["properties"][name])]
+    choices = [
+        each
+        for each in choices
+        if all(each.get(name, True) for name in required) and not any(map(each.get, barred))
+    ]
     sound = [each for each in choices if all(_holds(rule, each) for rule in rules)]
-    if not sound:  # relations under tests that exclude each other: the payload is checked later
+    if not sound:  # relations under tests exclude each other, or ask for a member that is barred
         always = [rule for rule in rules if "when" not in rule]
         sound = [each for each in choices if all(_holds(rule, each) for rule in always)]
     return dict(draw(st.sampled_from(sound)))
@@ -95,36 +118,49 @@ def draw_value(
     draw: Draw,
     node: Mapping[str, Any],
     forced: Path = (),
+    manner: Manner = Manner(),  # noqa: B008 - it is frozen
     *,
-    unsupported: bool = False,
     is_forced: bool = False,
 ) -> Any:  # noqa: ANN401 - any JSON value
     """Draw a value that meets a node; a forced one is no null and no empty list."""
     if not is_forced and takes_null(node) and draw(st.integers(0, 7)) == 0:
         return None
     if "properties" in node:
-        return draw_object(draw, node, forced, unsupported=unsupported)
+        return draw_object(draw, node, forced, manner)
     if "items" in node:
         least = max(node.get("minItems", 0), int(is_forced))
         size = draw(st.integers(least, min(node.get("maxItems", MANY), max(least, FEW))))
         items: list[Any] = []
-        for _ in range(size):
-            item = draw_value(draw, node["items"], forced, unsupported=unsupported)
+        for _ in range(size * (_PATIENCE if node.get("uniqueItems") else 1)):
+            item = draw_value(draw, node["items"], forced, manner)
             if not (node.get("uniqueItems") and item in items):
                 items.append(item)
+            if len(items) == size:
+                break
+        assume(len(items) >= least)
         return items
     return draw(_scalar(json.dumps(node)))
 
 
 def takes_null(node: Mapping[str, Any]) -> bool:
     """Say whether null meets a node: removal allows it there."""
-    return isinstance(node.get("type"), list)
+    return "null" in _kinds(node)
 
 
 def kind_of(node: Mapping[str, Any]) -> str | None:
-    """Return the type of a node, null left aside; None where it has none."""
-    kind = node.get("type")
-    return next(each for each in kind if each != "null") if isinstance(kind, list) else kind
+    """Return the type of a node, null left aside; None where it may be of several."""
+    kinds = [each for each in _kinds(node) if each != "null"]
+    return kinds[0] if len(kinds) == 1 else None
+
+
+def _kinds(node: Mapping[str, Any]) -> list[str]:
+    kinds: str | list[str] = node.get("type", [])
+    return [kinds] if isinstance(kinds, str) else kinds
+
+
+def is_barred(node: Mapping[str, Any]) -> bool:
+    """Say whether the matrix marks a member ``P`` or ``-``."""
+    return node[ANNOTATION]["requirement"] in {"P", "-"}
 
 
 @cache
@@ -143,7 +179,9 @@ def _scalar(written: str) -> st.SearchStrategy[Any]:
         case "boolean":
             return st.booleans()
         case _:
-            return ANYTHING.filter(lambda value: value is not None)
+            return ANYTHING.filter(
+                lambda value: value is not None and not ("minItems" in node and is_hollow(value))
+            )
 
 
 def _text(node: Mapping[str, Any]) -> st.SearchStrategy[str]:
@@ -161,6 +199,7 @@ def _text(node: Mapping[str, Any]) -> st.SearchStrategy[str]:
         return drawn.filter(
             lambda text: (
                 least <= len(text) <= most
+                and not text.endswith("\n")  # there Python's $ is not that of ECMA-262
                 and all(each.search(text) for each in rest)
                 and not (solid and is_blank(text))
             )
@@ -169,6 +208,11 @@ def _text(node: Mapping[str, Any]) -> st.SearchStrategy[str]:
     if most <= LONGEST:
         drawn |= st.characters(codec="utf-8").map(lambda letter: letter * most)
     return drawn.filter(lambda text: not is_blank(text)) if solid else drawn
+
+
+def is_hollow(value: object) -> bool:
+    """Say whether a value is no content: a blank text or an empty list."""
+    return is_blank(value) if isinstance(value, str) else value == []
 
 
 def _numbers(node: Mapping[str, Any], *, whole: bool) -> st.SearchStrategy[int | float]:
@@ -180,7 +224,9 @@ def _numbers(node: Mapping[str, Any], *, whole: bool) -> st.SearchStrategy[int |
             math.ceil(low / step), math.floor(high / step)
         ).map(lambda count: count * step)
     else:
-        drawn = st.integers(math.ceil(low), math.floor(high)) | st.floats(low, high)
+        drawn = st.floats(low, high)
+        if math.ceil(low) <= math.floor(high):
+            drawn |= st.integers(math.ceil(low), math.floor(high))
     ends = [node[key] for key in ("exclusiveMinimum", "exclusiveMaximum") if key in node]
     return drawn.filter(lambda number: number not in ends)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from ttrules.codes import REQUIREMENTS
+from ttrules.codes import KEYWORD_CODES, REQUIREMENTS
 from ttrules.findings import Finding
 from ttrules.report import printable
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     #: Something that is so, and why ("" where no reason is given).
     Point: TypeAlias = tuple[str, str]
 
-#: What a shape says that is told in words of its own, or is not for telling.
-_TOLD: Final = frozenset({"type", "format", "enum", "items", "title", "example", "default"})
+#: What a shape says that is told beside its type, as it stands there.
+_LIMITS: Final = frozenset({*KEYWORD_CODES, "nullable"} - {"type", "enum"})
 _NARROWEST: Final = 40
 
 
@@ -101,7 +101,7 @@ def _type(row: Mapping[str, Any]) -> str:
         f"{name} {value}"
         for part in (shape, item)
         for name, value in part.items()
-        if name not in _TOLD and name != "description"
+        if name in _LIMITS
     ]
     text = ", ".join([row["type"] or "no type", *limits])
     values = shape.get("enum") or item.get("enum")

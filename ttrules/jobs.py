@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ttrules.reading import Part
 
 #: Payloads of one part each are handed on together, up to so many characters.
-_TOGETHER: Final = 1 << 18
+_TOGETHER: Final = 1 << 16
 _NOTHING: Final = Tally(0, 0, [])
 
 

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 #: Findings about a member as such, which are shown at its name; the others are at its value.
 _AT_KEY: Final = frozenset({"prohibited", "not_supported", "unknown_field"})
+#: The members of an operation of a JSON Patch whose pointers say what it writes or takes away.
+_TOUCHES: Final = {"move": ("path", "from"), "test": ()}
 #: What parsing, or a test that is no verdict, may raise for an odd payload.
 _ODD: Final = (LookupError, TypeError, ValueError, ArithmeticError, RecursionError)
 
@@ -293,9 +295,10 @@ def _in_patch(operations: list[Any], about: str) -> str:
     """Return the pointer of the last operation, or the part of it, that made what is at `about`."""
     tokens = path_of(about)
     for index, operation in reversed([*enumerate(operations)]):
-        path = path_of(operation["path"])
-        if all(one in {"-", other} for one, other in zip(path, tokens, strict=False)):
-            if len(path) <= len(tokens) and "value" in operation:
-                return pointer((index, "value", *tokens[len(path) :]))
-            return pointer((index, "path"))
+        for name in _TOUCHES.get(operation["op"], ("path",)):
+            path = path_of(operation[name])
+            if all(one in {"-", other} for one, other in zip(path, tokens, strict=False)):
+                if len(path) <= len(tokens) and "value" in operation:
+                    return pointer((index, "value", *tokens[len(path) :]))
+                return pointer((index, name))
     return ""

@@ -181,7 +181,7 @@ class _Matching:
                 return self._all(self._draw.choice(what[1]))
             case "SUBPATTERN":
                 return self._all(what[3])
-            case "MAX_REPEAT" | "MIN_REPEAT" | "POSSESSIVE_REPEAT":
+            case "MAX_REPEAT" | "MIN_REPEAT":
                 fewest, most, parts = what
                 most = min(most, fewest + self._draw.randint(0, self._longest))
                 return "".join(self._all(parts) for _ in range(self._draw.randint(fewest, most)))

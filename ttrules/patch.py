@@ -9,10 +9,12 @@ addition that RFC 6902 (sections 4.4 and 4.5) says they are, so that only three 
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from ttrules.codes import path_of
-from ttrules.errors import PatchNotApplicable
+from ttrules.errors import NotJSON, PatchNotApplicable
+from ttrules.plain import to_plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,6 +33,9 @@ OPERATIONS: Final[dict[str, tuple[str, ...]]] = {
 
 #: What the `copy` operations of one patch may add, in characters of JSON: copies of copies double.
 MAX_COPIED: Final = 32_000_000
+
+#: An index of an array (RFC 6901, section 4), unless it is one that no array has.
+_INDEX: Final = re.compile("0|[1-9][0-9]{0,17}")
 
 
 def merged(target: object, patch: object) -> Any:  # noqa: ANN401 - any JSON value
@@ -94,7 +99,7 @@ class Patched:
         for name in {"path", "from"} & operation.keys():
             try:
                 path_of(operation[name])
-            except (ValueError, AttributeError):
+            except (ValueError, TypeError, AttributeError):  # the latter two: it is no text
                 raise PatchNotApplicable(index, f"{name} is no JSON Pointer") from None
 
     def _value(self, index: int, path: str) -> str:
@@ -118,10 +123,14 @@ class Patched:
         place = self._resolve(operation["path"])
         listed = bool(place) and type(place[-1]) is int
         try:
+            # Each step of a patch may lead deeper into what the last one added.
+            to_plain(operation.get("value"), place)
             self.document = apply_patch(self.document, [operation], in_place=True)
         except JsonPatchTestFailed:
             reason = f"the value at {operation['path']} is another than the one tested for"
             raise PatchNotApplicable(index, reason) from None
+        except NotJSON as error:
+            raise PatchNotApplicable(index, error.reason) from None
         except (JsonPatchException, JsonPointerException):
             reason = f"{operation['path']} leads nowhere"
             raise PatchNotApplicable(index, reason) from None
@@ -146,7 +155,7 @@ class Patched:
             part: str | int = token
             if isinstance(at, list) and token == "-":  # noqa: S105 - no password
                 part = len(at)
-            elif isinstance(at, list) and token.isascii() and token.isdigit():
+            elif isinstance(at, list) and _INDEX.fullmatch(token):
                 part = int(token)
             path.append(part)
             inside = part in at if isinstance(at, dict) else type(part) is int and part < len(at)

@@ -19,8 +19,16 @@ from ttrules.errors import NotJSON
 
 Path: TypeAlias = tuple[str | int, ...]
 
-#: A tree that is to be changed holds no more values than this.
+#: A payload holds no more values than this; what occurs twice in it counts twice.
 MAX_PARTS: Final = 1_000_000
+_FEW_PARTS: Final = 10_000
+#: Python writes no integer of more than 4,300 digits, nor does json.
+_MAX_BITS: Final = 14_000
+
+_CONTAINERS: Final = (dict, list, tuple)
+#: Types of nothing but values without parts. A look-up here is quicker than isinstance.
+_LEAVES: Final = frozenset({str, int, float, bool, type(None)})
+_NOT_FINITE: Final = "JSON has no NaN and no infinity"
 
 
 def to_plain(value: object, path: Path = ()) -> Any:  # noqa: ANN401 - any JSON value
@@ -29,20 +37,38 @@ def to_plain(value: object, path: Path = ()) -> Any:  # noqa: ANN401 - any JSON 
     `path` is where the value stands in its payload; depth counts from the payload's top. A part
     that occurs twice in `value` is one part of the copy, so that a small value never makes a huge
     one.
-    Raises NotJSON, with the pointer of the first offending part.
+    Raises NotJSON, with the pointer of the first offending part, or of the whole where it holds
+    more than MAX_PARTS values.
     """
-    return _plain(value, path, {})[0]
+    copy, _, size = _plain(value, path, {})
+    if size > MAX_PARTS:
+        raise NotJSON(pointer(path), f"more than {MAX_PARTS} values")
+    return copy
 
 
 def to_tree(value: object) -> Any:  # noqa: ANN401 - any JSON value
     """Return a plain copy of `value` no part of which is shared, so that it may be changed.
 
-    Raises NotJSON as `to_plain` does, and when the tree would hold more than MAX_PARTS values.
+    Raises NotJSON as `to_plain` does.
     """
-    copy, _, size = _plain(value, (), {})
-    if size > MAX_PARTS:
-        raise NotJSON("", f"more than {MAX_PARTS} values")
-    return json.loads(json.dumps(copy))
+    return json.loads(json.dumps(to_plain(value)))
+
+
+def is_small(value: object) -> bool:
+    """Say whether `value` is no more than a small tree, without looking at any of its values.
+
+    What is not, may be a huge one made of few parts; `to_plain` can tell, which sees a part once.
+    """
+    left, parts = _FEW_PARTS, [value]
+    for part in parts:
+        if isinstance(part, _CONTAINERS):
+            left -= len(part)
+            if left <= 0:
+                return False
+            for each in part.values() if isinstance(part, dict) else part:
+                if type(each) not in _LEAVES:
+                    parts.append(each)  # noqa: PERF401 - to be met in this very loop
+    return True
 
 
 #: What one value becomes: its copy, how many levels of arrays and objects, how many values.
@@ -53,13 +79,15 @@ def _plain(value: object, path: Path, done: dict[int, _Made]) -> _Made:
     if isinstance(value, Enum):
         value = value.value
     kind = type(value)
-    if value is None or kind is bool or kind is int:
+    if value is None or kind is bool:
         return value, 0, 1
+    if kind is int:
+        return _integer(value, path), 0, 1  # type: ignore[arg-type]  # narrowed by kind
     if kind is str:
         return _text(value, path), 0, 1  # type: ignore[arg-type]  # narrowed by kind
     if kind is float or isinstance(value, Decimal):
         return _number(value, path), 0, 1  # type: ignore[arg-type]  # narrowed by kind
-    if not isinstance(value, dict | list | tuple):
+    if not isinstance(value, _CONTAINERS):
         raise NotJSON(pointer(path), f"a value of type {kind.__name__} has no JSON form")
     height = done[id(value)][1] if id(value) in done else 1
     if len(path) + height > MAX_DEPTH:
@@ -98,12 +126,32 @@ def _text(text: str, path: Path) -> str:
     return text
 
 
-def _number(number: float | Decimal, path: Path) -> float:
-    if not math.isfinite(number):
-        raise NotJSON(pointer(path), "JSON has no NaN and no infinity")
-    if isinstance(number, Decimal):
-        return int(number) if number == number.to_integral_value() else float(number)
+def _integer(number: int, path: Path) -> int:
+    if number.bit_length() > _MAX_BITS:
+        raise NotJSON(pointer(path), "a number of so many digits cannot be written")
     return number
+
+
+def _number(number: float | Decimal, path: Path) -> float:
+    if isinstance(number, Decimal):
+        return _of_decimal(number, path)
+    if not math.isfinite(number):
+        raise NotJSON(pointer(path), _NOT_FINITE)
+    return number
+
+
+def _of_decimal(number: Decimal, path: Path) -> float:
+    """Return the whole number that a Decimal is, or else the nearest float that is none either."""
+    if not number.is_finite():
+        raise NotJSON(pointer(path), _NOT_FINITE)
+    nearest = float(number)
+    if math.isinf(nearest):
+        raise NotJSON(pointer(path), "a Decimal beyond the range of double precision")
+    if number == number.to_integral_value():
+        return int(number)
+    if nearest.is_integer():
+        return math.nextafter(nearest, math.inf if number > nearest else -math.inf)
+    return nearest
 
 
 def value_at(payload: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value

@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from io import BufferedReader
 
-#: How much is read at a time, and how much of a file one Span covers, in bytes.
-BLOCK: Final = 1 << 20
-SPAN: Final = 4 << 20
+#: How much is read at a time, and how much of a file one Span covers, in bytes. What there is to
+#: say about it is held at once, and may be five hundred times as much: of ``{}`` on every line.
+BLOCK: Final = 1 << 17
+SPAN: Final = 1 << 17
 #: A payload longer than this is not read, so that what is held in memory is bounded. In bytes.
 LONGEST: Final = 256 << 20
 

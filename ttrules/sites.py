@@ -28,7 +28,17 @@ _NEVER: Final[dict[str, Any]] = {"not": {}}
 _NO_OBJECT: Final[dict[str, Any]] = {"not": {"type": "object"}}
 _BYTE_PATTERN: Final = FORMATS["byte"][0]
 _BASE64: Final = "urn:ttrules:base64"
-_DRAFT_7: Final = "http://json-schema.org/draft-07/schema#"
+#: Base64 as the engine decodes it, without what it also takes: padding in the midst.
+_DECODED: Final[dict[str, Any]] = {
+    "$id": _BASE64,
+    "$schema": "http://json-schema.org/draft-07/schema#",
+    "contentEncoding": "base64",
+    "not": {"pattern": "=[^=]"},
+}
+#: Matches every text; having to match one, the fast engine reads it, and stops at what is none.
+_ANY_TEXT: Final = "^"
+#: Integers that every JSON parser keeps (RFC 8259, section 6).
+_SAFE: Final = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +47,8 @@ class Site:
 
     `kind` is ``value`` (a keyword on a value), ``required``, ``relation``, ``undetermined``, or,
     where a member must not be, the finding code of its presence. `node` is the schema around the
-    keyword; `not_empty` says that a blank value is the finding ``empty``.
+    keyword; `not_empty` says that a blank value is the finding ``empty``. `depth` is the length of
+    the path of an unknown member, of which jsonschema-rs drops a name that is empty.
     """
 
     kind: str
@@ -47,6 +58,7 @@ class Site:
     requirement: str | None = None
     not_empty: bool = False
     node: Mapping[str, Any] = default(default_factory=dict)
+    depth: int = 0
 
 
 def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
@@ -55,6 +67,8 @@ def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
     if note.get("requirement") == "-":
         return {**_NEVER, ANNOTATION: note}
     tight = dict(schema)
+    if "string" in _kinds(schema):
+        tight.setdefault("pattern", _ANY_TEXT)
     if "items" in schema:
         tight["items"] = closed(schema["items"])
     if "properties" in schema:
@@ -68,22 +82,25 @@ def closed(schema: Mapping[str, Any]) -> dict[str, Any]:
 def quick(schema: Mapping[str, Any]) -> dict[str, Any]:
     """Return a closed schema as strict, or stricter, and quicker to run.
 
-    Base64 is decided by the engine's decoder rather than by the pattern. Null is refused where
-    removal allows it, since the engine reads NaN as null too; and so is everything where no
-    keyword would make the engine look at the value. A payload that fails this form only is judged
-    by the closed one.
+    What must not be there is not listed, and what is not listed is refused at once. Base64 is
+    decided by the engine's decoder rather than by its pattern. Null is refused where removal allows
+    it, since the engine reads NaN as null too; so are numbers out of the common range, and
+    everything where no keyword would make the engine look at the value. A payload that fails this
+    form only is judged by the closed one.
     """
     tight = _quick(schema)
-    tight["$defs"] = {"base64": {"$id": _BASE64, "$schema": _DRAFT_7, "contentEncoding": "base64"}}
+    tight["$defs"] = {"base64": _DECODED}
     return tight
 
 
 def _quick(schema: Mapping[str, Any]) -> dict[str, Any]:
     tight = {key: value for key, value in schema.items() if key not in {ANNOTATION, "description"}}
     if is_unseen(schema):
-        if isinstance(schema.get("type"), list):
+        if "null" in _kinds(schema):
             tight["type"] = [each for each in schema["type"] if each != "null"]
-        else:
+        if _is_number(schema):
+            tight = {"minimum": -_SAFE, "maximum": _SAFE, **tight}
+        if is_unseen(tight):
             return dict(_NEVER)
     if schema.get("pattern") == _BYTE_PATTERN:
         del tight["pattern"]
@@ -91,15 +108,33 @@ def _quick(schema: Mapping[str, Any]) -> dict[str, Any]:
     if "items" in schema:
         tight["items"] = _quick(schema["items"])
     if "properties" in schema:
-        tight["properties"] = {key: _quick(each) for key, each in schema["properties"].items()}
+        below = {key: _quick(each) for key, each in schema["properties"].items()}
+        tight["properties"] = {key: each for key, each in below.items() if each != _NEVER}
+        tight["additionalProperties"] = False
     return tight
 
 
 def is_unseen(schema: Mapping[str, Any]) -> bool:
-    """Say whether an engine may take what is no JSON for a value that meets this node."""
-    return "not" not in schema and (
-        "type" not in schema or (isinstance(schema["type"], list) and "null" in schema["type"])
+    """Say whether an engine may take what is no JSON for a value that meets this node.
+
+    It does where any kind of value is taken, where null is (NaN is read as null), and where a
+    number has no least one (one of too many digits to be written is read as the least of all).
+    """
+    if "not" in schema:
+        return False
+    kinds = _kinds(schema)
+    return len(kinds) != 1 or (
+        _is_number(schema) and not schema.keys() & {"minimum", "exclusiveMinimum"}
     )
+
+
+def _is_number(schema: Mapping[str, Any]) -> bool:
+    return not {"integer", "number"}.isdisjoint(_kinds(schema))
+
+
+def _kinds(schema: Mapping[str, Any]) -> list[str]:
+    kinds = schema.get("type", [])
+    return kinds if isinstance(kinds, list) else [kinds]
 
 
 def has_unseen(schema: Mapping[str, Any]) -> bool:
@@ -121,7 +156,7 @@ def _object(schema: Mapping[str, Any], at: Path, owner: Site) -> Iterator[tuple[
     entity, undetermined = note["entity"], note.get("undetermined", ())
     yield (*at, "type"), _site(owner, "value", "type", schema)
     yield (*at, "required"), Site(kind="required", keyword="required", entity=entity)
-    unknown = Site(kind="unknown_field", keyword="not", entity=entity)
+    unknown = Site(kind="unknown_field", keyword="not", entity=entity, depth=_levels(at) + 1)
     yield (*at, "additionalProperties", "not"), unknown
     for name, item in schema["properties"].items():
         yield from _property(item, (*at, "properties", name), entity, name, undetermined)
@@ -135,6 +170,13 @@ def _object(schema: Mapping[str, Any], at: Path, owner: Site) -> Iterator[tuple[
             )
         else:
             yield from _relations(rule, (*at, "allOf", index))
+
+
+def _levels(at: Path) -> int:
+    """Return how deep in a payload the object stands that a path in the schema is about."""
+    keywords = iter(at)
+    # Behind each `properties` stands a name, which may be that of a keyword.
+    return sum(1 for each in keywords if each == "items" or next(keywords) is not None)
 
 
 def _property(

@@ -14,12 +14,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from hypothesis import reject
 from hypothesis import strategies as st
 
 from ttrules.book import Book, shipped
+from ttrules.codes import path_of
 from ttrules.compile import ANNOTATION
-from ttrules.defects import DEFECTS, cells, read_by_tests, walk
+from ttrules.defects import DEFECTS, cells, walk
 from ttrules.drawing import payload_of, tests
+from ttrules.patch import merged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
     from ttrules.defects import Defect, Target
     from ttrules.drawing import Draw
     from ttrules.findings import Finding
-    from ttrules.rules import Rules
+    from ttrules.plain import Path
 
 __all__ = ["broken", "changes", "payloads"]
 
@@ -42,11 +45,17 @@ def payloads(
     Raises NoSuchProcess.
     """
     book = book or shipped()
-    name = book.process(process)
+    return _valid(book, book.process(process), unsupported=unsupported)
+
+
+def _valid(
+    book: Book, name: str, forced: Path = (), *, unsupported: bool = False
+) -> st.SearchStrategy[dict[str, Any]]:
+    """Return a strategy for valid payloads that have the members on the path `forced`."""
     schema = book.schemas[book.slug(name)]
-    drawn = payload_of(schema, unsupported=unsupported)
+    drawn = payload_of(schema, forced, unsupported=unsupported)
     if tests(schema):
-        return drawn.filter(lambda payload: book.validate(payload, name).valid)
+        return drawn.filter(lambda payload: book.is_valid(payload, name, unsupported="ignore"))
     return drawn
 
 
@@ -64,29 +73,31 @@ def broken(
     book = book or shipped()
     name = book.process(process)
     schema = book.schemas[book.slug(name)]
-    tested = read_by_tests(schema)
     choices = [
         (target, defect)
-        for target in cells(schema, ())
+        for target in cells(schema)
         if cell in {None, (target.owner[ANNOTATION]["entity"], target.name)}
         for defect in DEFECTS
-        if defect.applies(target, tested)
+        if defect.applies(target)
     ]
     if not choices:
         message = f"no payload of {name} breaks {'.'.join(cell or ('a cell',))} alone"
         raise ValueError(message)
-    return _broken(schema, choices, book.rules(name))
+    return _broken(book, name, choices)
 
 
-@st.composite
 def _broken(
-    draw: Draw, schema: Mapping[str, Any], choices: list[tuple[Target, Defect]], rules: Rules
-) -> tuple[dict[str, Any], Finding]:
-    target, defect = draw(st.sampled_from(choices))
-    forced = (*target.path, target.name) if defect.needs == "field" else target.path
-    payload = draw(payload_of(schema, forced))
-    owner, at = walk(draw, payload, target.path)
-    return payload, defect.inflict(draw, owner, at, target, rules)
+    book: Book, name: str, choices: list[tuple[Target, Defect]]
+) -> st.SearchStrategy[tuple[dict[str, Any], Finding]]:
+    @st.composite  # without arguments, as in drawing
+    def payload_and_finding(draw: Draw) -> tuple[dict[str, Any], Finding]:
+        target, defect = choices[draw(st.integers(0, len(choices) - 1))]
+        forced = (*target.path, target.name) if defect.needs == "field" else target.path
+        payload = draw(_valid(book, name, forced))
+        owner, at = walk(draw, payload, target.path)
+        return payload, defect.inflict(draw, owner, at, target, book.rules(name))
+
+    return payload_and_finding()
 
 
 @st.composite
@@ -109,18 +120,18 @@ def changes(
     if (cycle := book.lifecycle) is not None and cycle.field in patch:
         status = ticket.get(cycle.field, cycle.initial)
         patch[cycle.field] = draw(st.sampled_from([status, *cycle.followers(status, by)]))
-    as_list = draw(st.booleans())
-    found = _operations(draw, ticket, patch) if as_list else patch
-    accepted = book.validate_change(ticket, found, by=by).report.valid
-    if not accepted:  # what Add owes, or an item's identity, speaks against it: change less
-        kept = {name: patch[name] for name in patch if name in _required(book, process)}
-        found = _operations(draw, ticket, kept) if as_list else kept
-    return found
-
-
-def _required(book: Book, process: str) -> list[str]:
-    required: list[str] = book.schemas[book.slug(process)].get("required", [])
-    return required
+    as_list, required = draw(st.booleans()), book.schemas[book.slug(process)].get("required", ())
+    while True:
+        found = _operations(draw, ticket, patch) if as_list else patch
+        violations = book.validate_change(ticket, found, by=by).report.violations
+        if not violations:
+            return found
+        # What Add owes, or what the ticket holds beside, speaks against it: change less.
+        spare = patch.keys() - required
+        against = {name for each in violations for name in path_of(each.pointer)[:1]} & spare
+        if not spare:
+            reject()
+        patch = {name: patch[name] for name in patch if name not in (against or spare)}
 
 
 def _operations(
@@ -136,5 +147,6 @@ def _operations(
         elif isinstance(value, list) and isinstance(ticket.get(name), list) and draw(st.booleans()):
             operations += [{"op": "add", "path": f"{path}/-", "value": item} for item in value]
         else:
-            operations.append({"op": "add", "path": path, "value": value})
+            # A null inside removes in a merge patch; here it would be stored.
+            operations.append({"op": "add", "path": path, "value": merged(None, value)})
     return operations

@@ -1,14 +1,18 @@
 """Tables for a terminal: the matrix, and the oddities that lint finds.
 
-They say the same without colour, and fold where the terminal is narrow; codes are never cut. What
-stands in a cell comes from spec files and is freed of everything that a terminal would obey.
+They say the same without colour, and fold where the terminal is narrow. A matrix folds its headings
+alone: where these are as narrow as codes, it is wider than the terminal, since no code and no name
+is ever cut. What stands in a cell comes from spec files and is freed of everything that a terminal
+would obey.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+import click
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -24,6 +28,9 @@ if TYPE_CHECKING:
 #: The colour of each requirement code; those that are process dependent have one in common.
 _COLOURS: Final = {"R": "bold red", "O": "green", "P": "magenta", "-": "dim"}
 _DEPENDENT: Final = "bold yellow"
+#: How wide a column of codes is at least, and what stands between two columns.
+_NARROWEST: Final = max(map(len, REQUIREMENTS))
+_BETWEEN: Final = 3
 
 
 def show_matrix(
@@ -33,8 +40,9 @@ def show_matrix(
     names = [each["name"] for each in book["processes"]]
     columns = [names.index(name) for name in processes]
     table = _table("Field", *processes)
+    table.columns[0].no_wrap = True
     for column in table.columns[1:]:
-        column.justify, column.min_width = "center", max(map(len, REQUIREMENTS))
+        column.justify, column.min_width = "center", _NARROWEST
     used: set[str] = set()
     for entity in entities:
         table.add_row(Text(printable(entity), style="bold"))
@@ -48,7 +56,10 @@ def show_matrix(
     for code, meaning in REQUIREMENTS.items():
         if code in used:
             legend.add_row(Text(code, style=_colour(code)), meaning)
-    _print((table, legend), colours=colours)
+    names_width = max(cell_len(str(cell)) for cell in table.columns[0].cells)
+    least = names_width + len(columns) * (_NARROWEST + _BETWEEN) + _BETWEEN
+    _print(table, colours=colours, least=least)
+    _print(legend, colours=colours)
 
 
 def show_oddities(found: Iterable[Oddity], *, colours: bool) -> None:
@@ -58,7 +69,7 @@ def show_oddities(found: Iterable[Oddity], *, colours: bool) -> None:
         style = "" if each.decided else "yellow"
         words = (each.kind, each.about, each.text, ", ".join(each.decided))
         table.add_row(*(Text(printable(word), style=style) for word in words))
-    _print((table,), colours=colours)
+    _print(table, colours=colours)
 
 
 def _table(*headings: str) -> Table:
@@ -72,7 +83,11 @@ def _colour(code: str) -> str:
     return _COLOURS.get(code, _DEPENDENT)
 
 
-def _print(parts: Iterable[Table], *, colours: bool) -> None:
-    console = Console(no_color=not colours, highlight=False, markup=False, emoji=False)
-    for part in parts:
-        console.print(part)
+def _print(table: Table, *, colours: bool, least: int = 0) -> None:
+    """Print a table as wide as the terminal is, or as it has to be."""
+    console = Console(force_terminal=colours, highlight=False, markup=False, emoji=False)
+    console.width = max(console.width, least)
+    # Written by click, since rich ends the program itself when nobody reads.
+    with console.capture() as told:
+        console.print(table)
+    click.echo(told.get(), nl=False, color=colours)

@@ -6,18 +6,21 @@ import json
 import os
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
 
 import pytest
 import yaml
 from click.testing import CliRunner
 
-from ttrules.book import shipped
+from ttrules.book import Book, shipped
 from ttrules.cli import cli
 from ttrules.example import example
+from ttrules.publish import files_of, publish
+from ttrules.spec import load_spec
 
-if TYPE_CHECKING:
-    from pathlib import Path
+#: The spec files of another API than the shipped one: a water works and its eight processes.
+OTHER = Path(__file__).parents[1] / "cases" / "other"
 
 
 class Ran(NamedTuple):
@@ -67,6 +70,22 @@ def ttrules() -> Run:
         return Ran(result.returncode, result.stdout.decode(), result.stderr.decode())
 
     return ran
+
+
+@pytest.fixture(scope="session")
+def other(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Give a directory with the compiled rules of the water works."""
+    names = ("openapi", "requirements", "interpretation", "lifecycle")
+    spec = load_spec(**{name: OTHER / f"{name}.yaml" for name in names})
+    rules = tmp_path_factory.mktemp("other") / "rules"
+    publish(files_of(spec), str(rules))
+    return rules
+
+
+@pytest.fixture(scope="session")
+def other_book(other: Path) -> Book:
+    """Give the book of the water works."""
+    return Book.read(other)
 
 
 @pytest.fixture

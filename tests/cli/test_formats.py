@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import xml.etree.ElementTree as ET
-from importlib.metadata import PackageNotFoundError, version
+from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -250,13 +250,16 @@ def test_undetermined(run: Run, spec: Any, tmp_path: Path) -> None:
     assert out[-1] == "1 payload, 1 valid, 1 undetermined"
 
 
-def test_version_of_the_tool() -> None:
+def test_version_of_the_tool(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports carry the version that is installed, or say that none is."""
-    try:
-        installed = version("ttrules")
-    except PackageNotFoundError:
-        installed = "unknown"
-    assert tool() == {"name": "ttrules", "version": installed}
+    monkeypatch.setattr(metadata, "version", lambda name: f"7 of {name}")
+    assert tool() == {"name": "ttrules", "version": "7 of ttrules"}
+
+    def missing(name: str) -> str:
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert tool() == {"name": "ttrules", "version": "unknown"}
 
 
 def test_names_that_are_no_text(run: Run, tmp_path: Path) -> None:

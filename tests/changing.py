@@ -1,0 +1,40 @@
+"""Judging a change and seeing, each time, that it obeys what holds for every change."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ttrules
+from tests.placing import ROOT, senders
+from tests.readings import agreed
+
+if TYPE_CHECKING:
+    from ttrules.codes import Unsupported
+
+
+def judged(
+    ticket: Any, patch: Any, *, unsupported: Unsupported | None = None, by: str | None = None
+) -> ttrules.Change:
+    """Return a change, which both engines give; an accepted one leaves what Add accepts, a refused
+    one the ticket as it was; neither the ticket nor the patch is changed.
+    """
+    before = repr((ticket, patch))
+    change = ttrules.validate_change(ticket, patch, unsupported=unsupported, by=by)
+    other = ttrules.validate_change(
+        ticket, patch, unsupported=unsupported, by=by, engine="reference"
+    )
+    assert other == change
+    assert repr((ticket, patch)) == before
+    if change.report.valid:
+        add = change.ticket["ticketType"].replace("_", " ") + " Add"
+        assert list(agreed(senders(change.ticket, ROOT, add), add)) == []
+    else:
+        assert change.ticket == ticket
+    places = [finding.pointer for finding in change.report.violations]
+    assert len(places) == len(set(places)), "one defect is one finding"
+    return change
+
+
+def told(change: ttrules.Change) -> list[tuple[str, str]]:
+    """Return code and pointer of what the report on a change says, in its order."""
+    return [(finding.code, finding.pointer) for finding in change.report]

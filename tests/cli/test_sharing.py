@@ -1,0 +1,215 @@
+"""Several processes that share the work: the same report, in order, or none at all."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ttrules import jobs, reading
+from ttrules.book import shipped
+from ttrules.example import example
+from ttrules.jobs import Task, WorkerDied, in_order, tasks_of
+from ttrules.judging import Judge, Question, Tally
+from ttrules.reading import Lines, Payload, Reading, Span
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from tests.cli.conftest import File, Run
+
+LARGE = 2 << 20
+
+
+@pytest.fixture(scope="module")
+def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Give large files of the same payloads, a few of which are wrong, warned of or no JSON."""
+    texts = [
+        json.dumps(example(shipped(), process, "full", seed), indent=None)
+        for process in ("complaint-add", "customer-trouble-ticket-add")
+        for seed in range(5)
+    ]
+    odd = ['{"ticketType": "Complaint"}', texts[0].replace('"name"', '"nane"'), "[1", '{"ł": NaN}']
+    rows: list[str] = []
+    size = 0
+    while size < LARGE:
+        rows.append(odd[len(rows) // 97 % 4] if len(rows) % 97 == 96 else texts[len(rows) % 10])
+        size += len(rows[-1])
+    folder = tmp_path_factory.mktemp("large")
+    lines = "\n".join(rows).encode()
+    array = ("[" + ",\n ".join(row for row in rows if row != "[1") + "]").encode()
+    files = {
+        "a.jsonl": lines,
+        "a.json": array,
+        "a.jsonl.gz": gzip.compress(lines, 1),
+        "a.json.gz": gzip.compress(array, 1),
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return {name: folder / name for name in files}
+
+
+class TestSameReport:
+    """However many processes share the work, the report is the same, byte for byte."""
+
+    @pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.jsonl.gz", "a.json.gz"])
+    def test_one_source(self, ttrules: Run, run: Run, sources: dict[str, Path], name: str) -> None:
+        """A large file of any kind has the same report."""
+        args = ("check", "--format", "jsonl", sources[name], "--jobs")
+        alone = run(*args, "1")
+        assert alone.code == 3
+        assert len(alone.out.splitlines()) > 10
+        assert ttrules(*args, "2") == alone
+
+    def test_many_sources(
+        self, ttrules: Run, run: Run, sources: dict[str, Path], file: File, wrong: dict[str, Any]
+    ) -> None:
+        """Several sources, also small, empty and missing ones, have the same report in order."""
+        small: list[str | Path] = [
+            file("small.json", wrong),
+            file("empty", ""),
+            file("none.json", []),
+            "nowhere",
+        ]
+        files = [small[0], sources["a.jsonl"], *small[1:], sources["a.json.gz"], small[0]]
+        for form in ("text", "junit"):
+            args: tuple[str | Path, ...] = ("check", *files, "--format", form, "--jobs")
+            assert ttrules(*args, "3") == run(*args, "1")
+
+    def test_against(self, ttrules: Run, run: Run, file: File, stored: dict[str, Any]) -> None:
+        """Changes are shared as well."""
+        changes = file("a.jsonl", "\n".join([json.dumps({"origin": "Fax"})] * 5))
+        args = ("check", "--against", file("stored.json", stored), changes, "--jobs")
+        assert ttrules(*args, "2") == run(*args, "1")
+
+    @pytest.mark.parametrize("span", [40, 1000, 1 << 20])
+    def test_stretches(
+        self,
+        run: Run,
+        file: File,
+        monkeypatch: pytest.MonkeyPatch,
+        wrong: dict[str, Any],
+        span: int,
+    ) -> None:
+        """Where the stretches of a file begin makes no difference."""
+        rows = [json.dumps({**wrong, "n": "x" * (7 * n)}) if n % 3 else "" for n in range(40)]
+        args = ("check", "--format", "json", file("a.jsonl", "\n".join(rows)))
+        whole = run(*args)
+        monkeypatch.setattr(reading, "SPAN", span)
+        assert run(*args) == whole
+
+
+class TestJobs:
+    """How many processes there are is said by --jobs."""
+
+    @pytest.mark.parametrize("cores", [1, None])
+    def test_auto(
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, cores: int | None, ticket: dict[str, Any]
+    ) -> None:
+        """Auto is one a core, one where that is unknown, and needs no second process then."""
+        monkeypatch.setattr(os, "cpu_count", lambda: cores)
+        monkeypatch.setattr(jobs, "_shared", None)
+        for value in ("auto", "0"):
+            text = json.dumps(ticket).encode()
+            assert run("check", "--jobs", value, "-", stdin=text).code == 0
+
+    @pytest.mark.parametrize("value", ["-1", "x", "", "1025"])
+    def test_refused(self, run: Run, value: str) -> None:
+        """What is no sensible number of processes is a wrong use."""
+        assert run("check", "--jobs", value, "-").code == 2
+
+    def test_in_order_and_bounded(self) -> None:
+        """Tallies come in the order of their tasks, and few tasks are taken ahead of them."""
+        taken: list[str] = []
+
+        def tasks() -> Iterator[Task]:
+            for number in range(20):
+                taken.append(str(number))
+                yield Task(str(number), (Lines(b"1\n" * number),) if number % 4 else ())
+
+        ahead: list[int] = []
+        told: list[tuple[str, int]] = []
+        for task, tally in in_order(tasks(), Question(), 2):
+            ahead.append(len(taken) - len(told))
+            told.append((task.name, tally.payloads))
+        assert told == [(str(n), n if n % 4 else 0) for n in range(20)]
+        assert max(ahead) == 5
+
+    def test_worker(self, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        """A worker says what a judge says, and leaves interrupts to the process that began it."""
+        monkeypatch.setattr(jobs, "_judge", None, raising=False)
+        before = signal.getsignal(signal.SIGINT)
+        try:
+            jobs.begin(Question())
+            assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+        finally:
+            signal.signal(signal.SIGINT, before)
+        parts = (Payload(3, 1, json.dumps(wrong).encode()), Lines(b"\n1\n"))
+        assert jobs.work(parts) == Judge(Question()).judge(parts)
+
+    def test_death(self, run: Run, file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Without a worker there is no verdict: the program has failed, and says so."""
+        monkeypatch.setattr(jobs, "work", die)
+        ran = run("check", "--jobs", "2", "--format", "jsonl", file("a.json", [{}, {}]))
+        assert (ran.code, ran.out) == (5, "")
+        assert WorkerDied.__name__ in ran.err
+        with pytest.raises(WorkerDied):
+            list(in_order([Task("a", (Lines(b"1"),))], Question(), 2))
+
+
+class TestTasks:
+    """Parts are handed on together while they are small."""
+
+    def test_together(self, file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Payloads are gathered up to a size; the sizes of tasks add up to that of the source."""
+        monkeypatch.setattr(jobs, "_TOGETHER", 10)
+        text = b"[1, 22, 333, 4444, 55555, 666666, 77777777777777, 8]"
+        tasks = list(tasks_of(Reading(str(file("a.json", text)))))
+        parts = [[part.text for part in task.parts if isinstance(part, Payload)] for task in tasks]
+        assert parts == [
+            [b"1", b"22", b"333", b"4444"],
+            [b"55555", b"666666"],
+            [b"77777777777777"],
+            [b"8"],
+            [],
+        ]
+        assert sum(task.size for task in tasks) == len(text)
+
+    def test_spans(self, file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Stretches are tasks of their own, as large as they are."""
+        monkeypatch.setattr(reading, "SPAN", 4)
+        tasks = list(tasks_of(Reading(str(file("a.jsonl", b"1\n2\n3\n")))))
+        assert [(len(task.parts), task.size) for task in tasks] == [(1, 4), (1, 2), (0, 0)]
+
+    def test_vanished(self, tmp_path: Path) -> None:
+        """A file that vanishes before a stretch of it is read is unreadable there."""
+        tally = Judge(Question()).judge([Span(str(tmp_path / "gone"), 0, 10)])
+        ((index, spot, *_, reason),) = tally.judged
+        assert (tally.payloads, index, spot.line) == (1, 0, 1)
+        assert reason == "cannot be read: No such file or directory"
+
+    def test_too_long(self, file: File, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A line too long to be held is unreadable, and those around it are judged."""
+        monkeypatch.setattr(reading, "LONGEST", 20)
+        monkeypatch.setattr(reading, "BLOCK", 8)
+        path = file("a.jsonl", b"1\n" + b"x" * 50 + b"\n2\n")
+        told: list[Tally] = [
+            Judge(Question()).judge(parts)
+            for parts in ([Span(str(path), 0, 60)], list(Reading(str(path))))
+        ]
+        assert told[0] == told[1]
+        assert [(each.index, each.spot.line, each.status) for each in told[0].judged] == [
+            (0, 1, "invalid"),
+            (1, 2, "unreadable"),
+            (2, 3, "invalid"),
+        ]
+
+
+def die(_parts: object) -> None:
+    """End this process as the system does where memory is short."""
+    os.kill(os.getpid(), signal.SIGKILL)
