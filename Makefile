@@ -12,22 +12,20 @@ LOCKED := --extra cli --extra hypothesis --group server --group test --group lin
 help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /'
 
-run: $(VENV)/.made ## Check the example payloads, two for each process: a valid and a broken one
-	@for folder in docs/examples/*/; do \
-		process=$$(basename $$folder); \
-		printf '\n%s\n' "ttrules check --process $$process $$folder*.json"; \
-		$(BIN)/ttrules check --process $$process $$folder*.json || test $$? = 1 || exit 1; \
-	done
+run: $(VENV)/.made ## Serve the sandbox at http://127.0.0.1:8080, its tickets in var/
+	@TTR_SANDBOX=$${TTR_SANDBOX:-1} TTR_LOG_LEVEL=$${TTR_LOG_LEVEL:-WARNING} $(BIN)/python -m server serve
 
 test: $(VENV)/.made lint tests/ajv/node_modules/.made ## Run every check: lint, types, imports, tests with coverage, docs, the wheel
-	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=term-missing
+	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=
+	$(BIN)/coverage report --include='ttrules/*' --fail-under=100
+	$(BIN)/coverage report --include='server/*' --fail-under=90
 
 lint: $(VENV)/.made ## Hold the code against its rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/interrogate --quiet tests ttrules docs
+	$(BIN)/interrogate --quiet tests ttrules server docs
 	$(BIN)/codespell
 
 schemas: $(VENV)/.made ## Compile spec/ to ttrules/schemas/
@@ -39,6 +37,8 @@ docs: $(VENV)/.made schemas ## Write docs/reference/ from spec/ and from the tab
 
 bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/run.py
+	$(BIN)/python tests/benchmarks/server.py
+	$(BIN)/python tests/benchmarks/listing.py
 
 wheel: $(VENV)/.made ## Build dist/ttrules-*.whl
 	$(BIN)/python -m build --wheel --no-isolation
@@ -52,9 +52,9 @@ clean: ## Remove what make has made
 		.import_linter_cache tests/ajv/node_modules
 
 $(VENV)/.made: constraints.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit("ttrules needs Python 3.11 or newer" * (sys.version_info < (3, 11)))'
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed")'
 	@echo 'Setting up $(VENV), once…'
-	@$(PYTHON) -m venv --clear $(VENV)
+	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --require-hashes -r constraints.txt
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
