@@ -71,7 +71,8 @@ def serve(*, workers: int | None) -> None:
         from server.app import make
 
         if config.workers > 1:
-            Store(config.database_url).open().close()  # so that what is wrong is told once
+            with _store(config) as store:
+                store.open()  # so that what is wrong is told once
             _told(config, config.port, {})
             uvicorn.run(
                 "server.__main__:application",
@@ -81,13 +82,13 @@ def serve(*, workers: int | None) -> None:
                 port=config.port,
             )
             return
-        listener = _listen(config)
-        store = Store(config.database_url).open()
-        secrets = _sandbox(store) if config.sandbox else {}
-        app = make(config, store)
-        _told(config, listener.getsockname()[1], secrets)
-        uvicorn.Server(uvicorn.Config(app, **_uvicorn(config))).run(sockets=[listener])
-        store.close()
+        with socket.socket(_family(config)) as listener, _store(config) as store:
+            _listen(listener, config)
+            store.open()
+            secrets = _sandbox(store) if config.sandbox else {}
+            app = make(config, store)
+            _told(config, listener.getsockname()[1], secrets)
+            uvicorn.Server(uvicorn.Config(app, **_uvicorn(config))).run(sockets=[listener])
 
 
 def application() -> App:
@@ -165,8 +166,8 @@ def _mending() -> Iterator[None]:
 
 
 @contextmanager
-def _store() -> Iterator[Store]:
-    store = Store(read_config(os.environ).database_url)
+def _store(config: Config | None = None) -> Iterator[Store]:
+    store = Store((config or read_config(os.environ)).database_url)
     try:
         yield store
     finally:
@@ -193,28 +194,33 @@ def _uvicorn(config: Config) -> dict[str, Any]:
     }
 
 
-def _listen(config: Config) -> socket.socket:
-    family = socket.AF_INET6 if ":" in config.host else socket.AF_INET
-    listener = socket.socket(family)
+def _family(config: Config) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in config.host else socket.AF_INET
+
+
+def _listen(listener: socket.socket, config: Config) -> None:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((config.host, config.port))
     listener.listen(2048)  # from now on clients wait rather than fail
-    return listener
 
 
 def _sandbox(store: Store) -> dict[str, str]:
     """Return the secrets of the sandbox's operators, which are made where there are none."""
     path = Path(store.url.database or "").parent / _DEMO_FILE
-    if path.exists():
-        secrets: dict[str, str] = json.loads(path.read_text("utf-8"))
+    secrets: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    if store.read_now(lambda c: all(_is_known(c, name, secrets.get(name, "")) for name in _DEMO)):
         return secrets
-    secrets = {}
     for name in _DEMO:
         secrets[name] = store.submit(partial(_demo, name)).result()
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(file, "w", encoding="utf-8") as opened:
         json.dump(secrets, opened, indent=2)
     return secrets
+
+
+def _is_known(connection: Connection, name: str, secret: str) -> bool:
+    """Say whether a secret is still that of an operator of the sandbox."""
+    return operators.is_secret_of(secret, operators.named(connection, name))
 
 
 def _demo(name: str, connection: Connection) -> str:

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 import flask
@@ -26,18 +25,20 @@ from starlette.exceptions import HTTPException
 
 from server import document
 from server.auth import CHALLENGES, Auth, security_map
+from server.dispatch import Dispatch, Operations, Shortcut
 from server.errors import BY_STATUS, Refused
 from server.hub import Hub
 from server.limits import NOTED, Limits, send_answer
 from server.observe import Metrics
 from server.tickets import Tickets
-from server.wire import Asked, dumps, loads, refusal
+from server.wire import dumps, refusal
 from ttrules.book import shipped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from connexion.lifecycle import ConnexionRequest
+    from werkzeug import Response
 
     from server.config import Config
     from server.limits import App, Receive, Scope, Send
@@ -45,8 +46,6 @@ if TYPE_CHECKING:
     from server.wire import Operation
 
 log = logging.getLogger(__name__)
-
-_BODIES: Final = frozenset({"POST", "PATCH"})
 
 
 def make(config: Config, store: Store) -> App:
@@ -59,10 +58,11 @@ def make(config: Config, store: Store) -> App:
     base = document.base_path(spec)
     metrics = Metrics()
     auth = Auth(store, config, metrics)
-    operations = _operations(store, config, spec)
+    operations = Operations(_operations(store, config, spec), config.path_prefix + base)
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
+        """Let everything go once the last request is answered."""
         yield
         auth.close()
         store.close()
@@ -82,7 +82,6 @@ def make(config: Config, store: Store) -> App:
         Dispatch,
         MiddlewarePosition.BEFORE_CONTEXT,
         operations=operations,
-        base=config.path_prefix + base,
     )
     for kind in (Refused, ProblemException, HTTPException, Exception):
         app.add_error_handler(kind, _refused)
@@ -91,7 +90,7 @@ def make(config: Config, store: Store) -> App:
     # Built now, so that a document which cannot be mounted stops the start and not a request.
     stack = app.middleware
     stack.app, stack.middleware_stack = stack._build_middleware_stack()  # noqa: SLF001
-    tokens = _Tokens(app, auth)
+    tokens = _Tokens(Shortcut(app, operations, auth, base), auth)
     return Limits(tokens, config, metrics, base=base, allow=document.methods(spec))
 
 
@@ -108,57 +107,6 @@ def _operations(store: Store, config: Config, spec: Mapping[str, Any]) -> dict[s
         "unregisterListener": hub.unregister,
         "unregisterListenerById": hub.unregister,
     }
-
-
-class Dispatch:
-    """An ASGI application that answers the operations of the document."""
-
-    def __init__(self, app: App, operations: Mapping[str, Operation], base: str) -> None:
-        self._app = app
-        self._operations = operations
-        self._base = base
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request to an operation; let others pass."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        extensions = scope["extensions"]
-        name = extensions["connexion_routing"].get("operation_id")
-        if name is None:
-            await self._app(scope, receive, send)
-            return
-        operator = extensions["connexion_context"]["user"]
-        scope[NOTED].update(operation=name, operator=operator)
-        try:
-            answer = await self._operations[name](await self._asked(scope, receive, operator))
-        except Refused as refused:
-            answer = refusal(refused)
-        await send_answer(answer, send)
-
-    async def _asked(self, scope: Scope, receive: Receive, operator: str) -> Asked:
-        headers: dict[str, str] = {}
-        for name, value in scope["headers"]:
-            key = name.decode("latin-1")
-            text = value.decode("latin-1")
-            # A field that stands twice is a list (RFC 9110, section 5.3).
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
-        body: Any = None
-        if scope["method"] in _BODIES:
-            raw = (await receive())["body"]
-            if not raw:
-                raise Refused("invalidBody", "The body is missing.")
-            body = loads(raw)
-        return Asked(
-            operator=operator,
-            now=datetime.now(UTC),
-            path=scope.get("path_params", {}),
-            query=scope["query_string"],
-            headers=headers,
-            body=body,
-            media_type=headers.get("content-type", ""),
-            base=self._base,
-        )
 
 
 class _Unchecked:
@@ -243,6 +191,10 @@ def _add_pages(  # noqa: PLR0913, PLR0917 - what the pages show
     @pages.get(f"{base}/openapi.json")
     def openapi() -> flask.Response:
         return flask.Response(text, content_type="application/json")
+
+    @pages.get("/ui")
+    def without_slash() -> Response:
+        return flask.redirect(f"{address.removesuffix(base)}/ui/", 308)
 
     @pages.get("/ui/")
     def page() -> str:

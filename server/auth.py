@@ -12,7 +12,6 @@ import asyncio
 import base64
 import binascii
 import hashlib
-import hmac
 import os
 import secrets
 import time
@@ -94,13 +93,27 @@ class Auth:
         """Let the threads go."""
         self._hashing.shutdown(wait=False, cancel_futures=True)
 
+    def _digest(self, material: bytes) -> bytes:
+        """Return what credentials are remembered under; it tells nothing without the key."""
+        return hashlib.blake2b(material, key=self._key, digest_size=32).digest()
+
+    async def caller(self, authorization: str, address: str) -> Operator:
+        """Return the operator that an Authorization header proves. Raises Refused."""
+        if not authorization:
+            raise Refused("missingCredentials", headers={"WWW-Authenticate": CHALLENGES})
+        if (token := read_bearer(authorization)) is not None:
+            return await self.bearer(token)
+        if (pair := read_basic(authorization)) is None:
+            raise Refused("invalidCredentials", headers={"WWW-Authenticate": CHALLENGES})
+        return await self.basic(*pair, address)
+
     async def basic(self, name: str, secret: str, address: str) -> Operator:
         """Return the operator that has this secret.
 
         Raises Refused: invalidCredentials, or tooManyRequests when too many were tried.
         """
         material = f"{name}\0{secret}".encode("utf-8", "replace")
-        digest = hmac.digest(self._key, material, hashlib.sha256)
+        digest = self._digest(material)
         if (proven := self._proven.get(digest)) is not None:
             found = await self._standing_of(proven.id)
             if found is not None and found.version == proven.version and not found.disabled:
@@ -128,7 +141,7 @@ class Auth:
 
     async def bearer(self, token: str) -> Operator:
         """Return the operator that holds a token. Raises Refused(invalidCredentials)."""
-        digest = hmac.digest(self._key, token.encode("utf-8", "replace"), hashlib.sha256)
+        digest = self._digest(token.encode("utf-8", "replace"))
         found: Operator | None = self._tokens.get(digest)
         if found is None:
             now = time.time_ns() // 1000
@@ -248,6 +261,12 @@ def read_basic(authorization: str) -> tuple[str, str] | None:
     return (name, secret) if colon else None
 
 
+def read_bearer(authorization: str) -> str | None:
+    """Return the token of a Bearer header (RFC 6750, section 2.1), None where it is none."""
+    scheme, _, token = authorization.partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
+
+
 class _Scheme:
     """What Connexion makes of a security scheme of the document: an async function of a request."""
 
@@ -265,21 +284,16 @@ def security_map(auth: Auth) -> dict[str, Callable[[], _Scheme]]:
     """Return the handlers of the document's security schemes, as Connexion takes them."""
 
     async def basic(request: ConnexionRequest) -> Any:  # noqa: ANN401 - a dict or NO_VALUE
+        """Ask for a name and a secret, unless there is a token."""
         authorization = request.headers.get("authorization", "")
-        if authorization.partition(" ")[0].lower() == "bearer":
+        if read_bearer(authorization) is not None:
             return NO_VALUE
-        if not authorization:
-            raise Refused("missingCredentials", headers={"WWW-Authenticate": CHALLENGES})
-        pair = read_basic(authorization)
-        if pair is None:
-            raise Refused("invalidCredentials", headers={"WWW-Authenticate": CHALLENGES})
         address = (request.scope.get("client") or ("", 0))[0]
-        return {"sub": (await auth.basic(*pair, address)).id}
+        return {"sub": (await auth.caller(authorization, address)).id}
 
     async def bearer(request: ConnexionRequest) -> Any:  # noqa: ANN401 - a dict or NO_VALUE
-        scheme, _, token = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer":
-            return NO_VALUE
-        return {"sub": (await auth.bearer(token.strip())).id}
+        """Ask for a token, if there is one."""
+        token = read_bearer(request.headers.get("authorization", ""))
+        return NO_VALUE if token is None else {"sub": (await auth.bearer(token)).id}
 
     return {"basic": lambda: _Scheme(basic), "oauth2": lambda: _Scheme(bearer)}

@@ -8,27 +8,36 @@ a sentence.
 from __future__ import annotations
 
 import re
+import ssl
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+#: What stands between the user and the host of an address.
+_PASSWORD: Final = re.compile(r"(?<=:)[^/]*(?=@)")
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 class BadSetting(Exception):  # noqa: N818 - a statement
-    """A variable has a value that it cannot have. `name` is the variable's."""
+    """A variable has a value that it cannot have, or is none (`value` is None then)."""
 
-    def __init__(self, name: str, value: str, expected: str) -> None:
+    def __init__(self, name: str, value: str | None, expected: str) -> None:
         super().__init__(name, value, expected)
         self.name, self.value, self.expected = name, value, expected
 
     def __str__(self) -> str:
-        """Say which variable, and what was expected."""
-        return f"{self.name}={self.value!r}: {self.expected} was expected"
+        """Say which variable, and what was expected; a password in an address is not told."""
+        if self.value is None:
+            return f"{self.name}: {self.expected} was expected"
+        value = _PASSWORD.sub("***", self.value)
+        return f"{self.name}={value!r}: {self.expected} was expected"
 
 
 def _flag(value: str) -> bool:
@@ -82,9 +91,15 @@ def _prefix(value: str) -> str:
 def _database(value: str) -> str:
     scheme = urlsplit(value).scheme
     if scheme in {"postgresql", "postgres"}:
-        return "postgresql+psycopg" + value[len(scheme) :]
-    if scheme not in {"sqlite", "postgresql+psycopg"}:
+        value = "postgresql+psycopg" + value[len(scheme) :]
+    elif scheme not in {"sqlite", "postgresql+psycopg"}:
         raise ValueError
+    try:
+        name = make_url(value).database
+    except ArgumentError:
+        raise ValueError from None
+    if scheme == "sqlite" and name in {None, "", ":memory:"}:
+        raise ValueError  # each connection would have tickets of its own
     return value
 
 
@@ -202,12 +217,23 @@ def read_config(environment: Mapping[str, str]) -> Config:
                 values[name] = setting.read(environment[variable])
             except (ValueError, KeyError):
                 raise BadSetting(variable, environment[variable], setting.expected) from None
-    for variable, value in environment.items():
+    for variable in environment:
         if variable.startswith("TTR_") and variable not in SETTINGS:
-            raise BadSetting(variable, value, f"one of {', '.join(SETTINGS)}")
+            raise BadSetting(variable, None, f"one of {', '.join(SETTINGS)}")
     config = Config(**values)
     if config.workers > 1 and config.database_url.startswith("sqlite"):
         raise BadSetting("TTR_WORKERS", str(config.workers), "1, since SQLite serves one process,")
     if bool(config.tls_certificate) != bool(config.tls_key):
         raise BadSetting("TTR_TLS_KEY", config.tls_key, "both a certificate and a key, or neither,")
+    if config.tls_certificate and not _is_pair(config.tls_certificate, config.tls_key):
+        expected = "a PEM certificate with its key, which no password protects,"
+        raise BadSetting("TTR_TLS_CERTIFICATE", config.tls_certificate, expected)
     return config
+
+
+def _is_pair(certificate: str, key: str) -> bool:
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(certificate, key, password="")
+    except (ssl.SSLError, OSError, ValueError):
+        return False
+    return True

@@ -107,7 +107,9 @@ class Refused(Exception):  # noqa: N818 - a statement
         """Compare type and attributes."""
         return type(self) is type(other) and vars(self) == vars(other)
 
-    __hash__ = Exception.__hash__
+    def __hash__(self) -> int:
+        """Agree with equality."""
+        return hash((type(self), self.code, self.message))
 
 
 def error_body(refused: Refused) -> dict[str, Any]:

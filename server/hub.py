@@ -53,6 +53,7 @@ class Hub:
         row = {"id": str(uuid4()), "callback": callback, "query": body.get("query")}
 
         def job(connection: Connection) -> None:
+            """Replace the address."""
             connection.execute(_mine(asked.operator))
             connection.execute(insert(subscription).values(operator=asked.operator, **row))
 

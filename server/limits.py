@@ -10,11 +10,12 @@ here knows tickets.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import re
+import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final
-from uuid import uuid4
 
 from server.errors import Refused
 from server.wire import refusal
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
 #: Where in a scope the layers within note which operation it was, and who asked.
 NOTED: Final = "ttr.noted"
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
+#: What the ids that are given here are made of: something no other process has, and a count.
+_PROCESS: Final = secrets.token_hex(8)
+_COUNT: Final = itertools.count(1)
 _CHARSET: Final = re.compile(r"""charset\s*=\s*"?([^\s";]+)""", re.IGNORECASE)
 _CHARSETS: Final = {"utf-8", "utf8", "us-ascii"}
 _MEDIA_TYPE: Final = re.compile(r"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
@@ -136,7 +140,7 @@ class _Exchange:
         for name, value in headers:
             if name == b"x-request-id" and _ID.fullmatch(text := value.decode("latin-1")):
                 return text
-        return str(uuid4())
+        return f"{_PROCESS}-{next(_COUNT):x}"
 
     async def run(self, receive: Receive) -> None:
         """Answer the request."""
@@ -230,9 +234,7 @@ class _Exchange:
         """Log the exchange, and count it."""
         seconds = time.perf_counter() - self._begun
         operation = self._noted.get("operation", "none")
-        metrics = self._limits._metrics  # noqa: SLF001
-        metrics.requests.labels(operation, str(self.status)).inc()
-        metrics.seconds.labels(operation).observe(seconds)
+        self._limits._metrics.answered(operation, self.status, seconds)  # noqa: SLF001
         if access.isEnabledFor(logging.INFO):
             told = {
                 "method": "HEAD" if self._is_head else self._scope["method"],

@@ -10,8 +10,10 @@ import json
 import logging
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any, Final
 
+import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 #: The members of a record that are not for the line, or stand there under other names.
@@ -30,7 +32,10 @@ class _Lines(logging.Formatter):
         line.update((key, value) for key, value in vars(record).items() if key not in _USUAL)
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line, default=str)
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except TypeError:  # half of a surrogate pair, in what an exception says
+            return json.dumps(line, default=str)
 
 
 def log_to_standard_error(level: int) -> None:
@@ -72,3 +77,11 @@ class Metrics:
         self.waiting = Gauge(
             "ttr_jobs_waiting", "Changes that wait for the writer.", registry=self.registry
         )
+        # To look a label up costs more than to count.
+        self._counted = cache(self.requests.labels)
+        self._timed = cache(self.seconds.labels)
+
+    def answered(self, operation: str, status: int, seconds: float) -> None:
+        """Count an answer to a request."""
+        self._counted(operation, str(status)).inc()
+        self._timed(operation).observe(seconds)

@@ -256,9 +256,19 @@ def _carry_out(connection: Connection, job: Job) -> Outcome:
 def _engine(url: URL, connections: int, *, writes: bool = False) -> Engine:
     if url.get_backend_name() != "sqlite":
         # One more than there are readers: the writer's.
-        return create_engine(url, pool_size=connections + 1, max_overflow=0, pool_pre_ping=True)
+        return create_engine(
+            url,
+            pool_size=connections + 1,
+            max_overflow=0,
+            pool_pre_ping=True,
+            hide_parameters=True,
+        )
     engine = create_engine(
-        url, pool_size=connections, max_overflow=0, connect_args={"check_same_thread": False}
+        url,
+        pool_size=connections,
+        max_overflow=0,
+        hide_parameters=True,
+        connect_args={"check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")

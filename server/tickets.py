@@ -143,6 +143,7 @@ class Tickets:
         number = asked.path["troubleTicketId"]
 
         def job(connection: Connection) -> Answer:
+            """Change the ticket as it stands now."""
             found = kept.one(connection, asked.operator, number, whole=True, to_change=True)
             if found is None:
                 raise Refused("notFound")

@@ -30,6 +30,8 @@ MERGE_PATCH: Final = "application/merge-patch+json"
 JSON_PATCH: Final = "application/json-patch+json"
 FORM: Final = "application/x-www-form-urlencoded"
 
+#: How U+0000 is written: a backslash that none before it takes away, and its number.
+_NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 _BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
 
 
@@ -91,7 +93,7 @@ def loads(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
         _refuse(f"The body is not JSON that can be read: {error}.")
     if "\\u" in text or "\0" in text:
         written = json.dumps(value, ensure_ascii=False)
-        if "\\u0000" in written:
+        if _NUL.search(written):
             _refuse("The body holds the character U+0000.")
         try:
             written.encode()

@@ -74,12 +74,16 @@ def _spots(owner: dict[str, Any], entity: str, at: str) -> Iterator[Spot]:
     """Yield every spot of an object and of what it holds."""
     for name in (*MATRIX["entities"][entity], UNKNOWN):
         yield Spot(owner, entity, at, (name,))
+        below = None if name == UNKNOWN else shape_of(entity, name).get("entity")
         value, here = owner.get(name), f"{at}/{name}"
-        if isinstance(value, dict):
-            yield from _spots(value, shape_of(entity, name)["entity"], here)
-        elif isinstance(value, list):
-            for index, item in enumerate(value):
-                yield from _spots(item, shape_of(entity, name)["entity"], f"{here}/{index}")
+        items = (
+            [(f"{here}/{index}", each) for index, each in enumerate(value)]
+            if isinstance(value, list)
+            else [(here, value)]
+        )
+        for place, item in items:
+            if below is not None and isinstance(item, dict):
+                yield from _spots(item, below, place)
     for rule in IDENTIFIED:
         if rule["entity"] == entity:
             yield Spot(owner, entity, at, tuple(rule["fields"]))

@@ -40,6 +40,7 @@ class Cell(NamedTuple):
     code: str
 
     def __str__(self) -> str:
+        """Name column, row and code."""
         return f"{self.process}: {self.entity}.{self.field} {self.code}"
 
 
@@ -85,6 +86,7 @@ def payload_of(process: str, extent: Extent = "full", seed: int = 0) -> dict[str
 
 @cache
 def _written(process: str, extent: Extent, seed: int) -> str:
+    """Return a payload as JSON, made once."""
     return json.dumps(example(shipped(), process, extent, seed))
 
 

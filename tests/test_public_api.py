@@ -110,6 +110,7 @@ class TestThreads:
         ] * 5
 
         def judged(case: tuple[str, dict[str, Any]]) -> ttrules.Report:
+            """Return a report, the same from every verb and engine."""
             process, payload = case
             report = book.validate(payload, process)
             assert book.is_valid(payload, process) is report.valid
@@ -122,6 +123,7 @@ class TestThreads:
 
 
 def _report() -> ttrules.Report:
+    """Return a report with several violations."""
     return ttrules.validate({}, PROCESSES[0])
 
 

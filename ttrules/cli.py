@@ -8,9 +8,11 @@ command may end is told by program.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
@@ -106,6 +108,9 @@ def cli() -> None:
     Example:
       ttrules check ticket.json
     """  # noqa: D301 - \b is click's mark for a paragraph that is not wrapped
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:  # whoever began this program has closed it
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115
     if isinstance(sys.stdout, TextIOWrapper):
         # What a terminal cannot show is escaped rather than the end of the program.
         sys.stdout.reconfigure(errors="backslashreplace")

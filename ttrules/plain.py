@@ -158,4 +158,4 @@ def value_at(payload: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
     """Return the part of `payload` at `path`, members of an Enum as their values."""
     for part in path:
         payload = payload[part]
-    return payload.value if isinstance(payload, Enum) else payload
+    return payload.value if type(payload) not in _LEAVES and isinstance(payload, Enum) else payload

@@ -59,6 +59,7 @@ class Program(click.Group):
                 traceback.print_exc()
             said = " ".join(f"{type(error).__name__}: {error}".split())
             complain(f"internal error: {said} ({_DEBUG}=1 shows where)")
+            _settle_output()
             ctx.exit(INTERNAL)
         return result
 
@@ -67,6 +68,14 @@ def complain(*lines: str) -> None:
     """Write lines to standard error, each behind the name of this program."""
     for line in lines:
         click.echo(f"ttrules: {printable(line)}", err=True)
+
+
+def _settle_output() -> None:
+    """Write what is still buffered, or let it go where the disk is full."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
 
 
 def _forget_output() -> None:

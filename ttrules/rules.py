@@ -111,7 +111,8 @@ class Rules:
         raw: list[RawError] = []
         for error in self._errors(payload):
             where = tuple(error.schema_path)
-            raw.append((tuple(error.instance_path), where, _missing(error, where)))
+            missing = error.kind.as_dict()["property"] if where[-1] == "required" else None
+            raw.append((tuple(error.instance_path), where, missing))
         return raw
 
     def _by_reference(self, payload: object) -> list[RawError]:
@@ -138,6 +139,7 @@ class Rules:
         """Turn raw errors into findings: one defect, one finding."""
         worst: dict[Path, tuple[int, Site, Any]] = {}
         found: list[Placed] = []
+        is_any_unknown = False
         for path, where, missing in raw:
             site = self._sites[where]
             match site.kind:
@@ -154,19 +156,21 @@ class Rules:
                     found.append(self._relation(value_at(payload, path), path, site))
                 case "undetermined":
                     found += self._undetermined(path, site)
-                case _:
+                case kind:
                     path = path if len(path) >= site.depth else (*path, "")  # noqa: PLW2901
                     value = value_at(payload, path)
                     if type(value) not in _WHOLE:
                         to_plain(value, path)
                     found += self.unwanted(path, site, unsupported)
+                    is_any_unknown = is_any_unknown or kind == "unknown_field"
         for path, (rank, site, value) in worst.items():
             if type(value) not in _WHOLE:
                 to_plain(value, path)
             code = PRECEDENCE[rank]
             found.append((path, self.finding(code, path, site, expectation(code, site.node))))
         found.sort(key=_order)
-        self.suggest(found)
+        if is_any_unknown:
+            self.suggest(found)
         return found
 
     def _relation(self, target: object, path: Path, site: Site) -> Placed:
@@ -184,11 +188,12 @@ class Rules:
             cell = self._cells[(site.entity, name)]
             yield here, self.finding("process_dependent", here, cell, severity="undetermined")
 
-    def unwanted(self, path: Path, site: Site, unsupported: Unsupported) -> Iterator[Placed]:
-        """Yield the finding, if any, on a member that is prohibited, unsupported or unknown."""
-        if site.kind != "not_supported" or unsupported != "ignore":
-            severity = "error" if site.kind == "prohibited" else _SEVERITY[unsupported]
-            yield path, self.finding(site.kind, path, site, severity=severity)
+    def unwanted(self, path: Path, site: Site, unsupported: Unsupported) -> list[Placed]:
+        """Return the finding, if any, on a member that is prohibited, unsupported or unknown."""
+        if site.kind == "not_supported" and unsupported == "ignore":
+            return []
+        severity = "error" if site.kind == "prohibited" else _SEVERITY[unsupported]
+        return [(path, self.finding(site.kind, path, site, severity=severity))]
 
     def suggest(self, found: list[Placed]) -> None:
         """Give the first unknown members, in place, the known name that is nearest to theirs."""
@@ -243,10 +248,6 @@ def _engine(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(
         schema, mask="", pattern_options=jsonschema_rs.RegexOptions()
     )
-
-
-def _missing(error: jsonschema_rs.ValidationError, where: Path) -> str | None:
-    return error.kind.as_dict()["property"] if where[-1] == "required" else None
 
 
 def _order(placed: Placed) -> tuple[Path, str]:

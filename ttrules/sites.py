@@ -234,9 +234,7 @@ def _relations(schema: Mapping[str, Any], at: Path) -> Iterator[tuple[Path, Site
         yield (*at, keyword), site
         return
     if "then" in schema:
-        # jsonschema-rs names the path …/then, jsonschema the path …/if/then.
         yield from _relations(schema["then"], (*at, "then"))
-        yield from _relations(schema["then"], (*at, "if", "then"))
     for index, rule in enumerate(schema.get("allOf", ())):
         yield from _relations(rule, (*at, "allOf", index))
     if "items" in schema:

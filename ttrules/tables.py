@@ -85,7 +85,7 @@ def _colour(code: str) -> str:
 
 def _print(table: Table, *, colours: bool, least: int = 0) -> None:
     """Print a table as wide as the terminal is, or as it has to be."""
-    console = Console(force_terminal=colours, highlight=False, markup=False, emoji=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     console.width = max(console.width, least)
     # Written by click, since rich ends the program itself when nobody reads.
     with console.capture() as told:

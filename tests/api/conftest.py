@@ -130,7 +130,7 @@ def _postgresql() -> Any:
 
 
 @contextmanager
-def serving(database: str, **environment: str) -> Iterator[Server]:
+def serving(database: str, *, stderr: Any = None, **environment: str) -> Iterator[Server]:
     """Run a server on a database, with three operators, until it is left."""
     store = Store(database)
     try:
@@ -139,7 +139,7 @@ def serving(database: str, **environment: str) -> Iterator[Server]:
         secrets = {name: store.submit(partial(_operator, name)).result() for name in NAMES}
     finally:
         store.close()
-    with started(TTR_DATABASE_URL=database, **environment) as process:
+    with started(stderr=stderr, TTR_DATABASE_URL=database, **environment) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith("Serving "), line
@@ -154,12 +154,13 @@ def _operator(name: str, connection: Connection) -> str:
 
 
 @contextmanager
-def started(**environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `python -m server serve` with settings, and end it."""
+def started(*, stderr: Any = None, **environment: str) -> Iterator[subprocess.Popen[str]]:
+    """Run `python -m server serve` with settings, and end it. `stderr` takes what it logs."""
     process = subprocess.Popen(
         [sys.executable, "-m", "server", "serve"],
         env={**os.environ, "TTR_PORT": "0", "TTR_LOG_LEVEL": "WARNING", **environment},
         stdout=subprocess.PIPE,
+        stderr=stderr,
         text=True,
     )
     try:

@@ -4,15 +4,16 @@ Either runs in a process of its own, keeps so many connections open, and sends t
 each as soon as the last one is answered. Ours is a good deal slower than wrk, and so holds back
 fast servers more than slow ones.
 
-    python tests/benchmarks/client.py URL SECONDS CONNECTIONS FILE
+    python tests/benchmarks/client.py URL SECONDS FILE AUTHORIZATION
 
-prints what it counted; FILE holds the requests to send in turn, as JSON.
+prints what it counted; FILE holds the requests to send in turn: path, method and body, one a line.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
+import math
+import os
 import re
 import shutil
 import subprocess
@@ -50,12 +51,15 @@ end
 
 
 class Slice(NamedTuple):
-    """What came of one slice: answers a second, latencies in milliseconds, and failures."""
+    """What came of one slice: answers a second, latencies in milliseconds, and the server's part.
+
+    `cpu` is how many microseconds of a core the server took for one answer.
+    """
 
     rate: float
     p50: float
     p99: float
-    failed: int
+    cpu: float
 
 
 class Request(NamedTuple):
@@ -66,10 +70,17 @@ class Request(NamedTuple):
     body: str = ""
 
 
-def measure(
-    root: str, authorization: str, requests: list[Request], seconds: float, folder: Path
-) -> Slice:
+class Running(NamedTuple):
+    """A server that runs: its address, the credentials to send, and its process."""
+
+    root: str
+    authorization: str
+    process: int
+
+
+def measure(server: Running, requests: list[Request], seconds: float, folder: Path) -> Slice:
     """Send requests in turn for some seconds, and return what came of it."""
+    root, authorization, process = server
     file = folder / "requests"
     file.write_text("".join(f"{path} {method} {body}\n" for method, path, body in requests))
     if WRK:
@@ -79,16 +90,28 @@ def measure(
         command += ["--timeout", "30s", "-s", str(script), root]
     else:
         command = [sys.executable, __file__, root, str(seconds), str(file), authorization]
-    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    before = _cpu(process)
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603 - our own words
+    spent = _cpu(process) - before
     found = re.search(r"^#(\d+) (\d+) (\d+) (\d+) (\d+)$", told, re.MULTILINE)
     assert found is not None, told
     count, microseconds, p50, p99, failed = map(int, found.groups())
-    return Slice(count / microseconds * 1e6, p50 / 1000, p99 / 1000, failed)
+    assert count > 0, "nothing was answered"
+    assert failed == 0, f"{failed} of {count} requests failed"
+    return Slice(count / microseconds * 1e6, p50 / 1000, p99 / 1000, spent / count * 1e6)
 
 
-async def _main(root: str, seconds: str, file: str, authorization: str) -> None:
-    """Send the requests of a file in turn; print what wrk's script prints."""
-    address = urlsplit(root)
+def _cpu(process: int) -> float:
+    """Return how many seconds of a core a process has taken, where that can be known."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text("ascii").rpartition(")")[2].split()
+    except OSError:
+        return math.nan
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def _written(file: str, authorization: str) -> list[bytes]:
+    """Return the requests of a file as they are sent."""
     requests = []
     for line in Path(file).read_text("utf-8").splitlines():
         path, method, body = line.split(" ", 2)
@@ -96,6 +119,13 @@ async def _main(root: str, seconds: str, file: str, authorization: str) -> None:
         if body:
             head += f"Content-Type: application/json\r\nContent-Length: {len(body.encode())}\r\n"
         requests.append(f"{head}\r\n{body}".encode())
+    return requests
+
+
+async def _main(root: str, seconds: str, file: str, authorization: str) -> None:
+    """Send the requests of a file in turn; print what wrk's script prints."""
+    address = urlsplit(root)
+    requests = _written(file, authorization)
     turn = iter(range(1 << 62))
     taken: list[float] = []
     failed = 0

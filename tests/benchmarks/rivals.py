@@ -2,8 +2,9 @@
 
 Both keep the same rows in the same tables through the same SQLAlchemy engine (WAL, every commit
 synced), judge every ticket by ttrules as ours does, and ask for Basic credentials, which they only
-compare: no hash is computed, no standing looked up. They have no request ids, no limits, no log, no
-numbers and no idempotency. What each checks of a body:
+compare: no hash is computed, no standing looked up. They log what uvicorn logs, a line for each
+request; they have no request ids, no limits, no numbers and no idempotency. What each checks of a
+body:
 
 - connexion: the document's shape by Connexion's own validator, then the matrix by ttrules.
 - fastapi: the document's shape by models of pydantic 2, then the matrix by ttrules.
@@ -17,6 +18,7 @@ Each has two ways to store: `own`, a transaction for each request, as handlers u
 from __future__ import annotations
 
 import hmac
+import os
 import socket
 import sys
 from datetime import UTC, datetime
@@ -97,8 +99,9 @@ def main(framework: str, storing: str, database: str) -> None:
     listener.bind(("127.0.0.1", 0))
     listener.listen(2048)
     print(listener.getsockname()[1], flush=True)
+    os.dup2(2, 1)  # uvicorn logs each request to standard output, which nobody reads any more
     app = import_module(f"tests.benchmarks.rival_{framework}").made(Shelf(database, storing))
-    uvicorn.Server(uvicorn.Config(app, log_level="error")).run(sockets=[listener])
+    uvicorn.Server(uvicorn.Config(app)).run(sockets=[listener])
 
 
 if __name__ == "__main__":

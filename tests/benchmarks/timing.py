@@ -1,8 +1,9 @@
 """How the benchmarks measure, and how they say what came of it.
 
 The machine is never quiet, so nothing is measured on its own: what is compared takes turns in
-rounds, a ratio is taken within each round, and the median of the rounds is told. A slow second then
-slows both sides of a ratio. Nothing here fails: a target that is missed is printed as missed.
+rounds, a ratio is taken within each round, and the median of the rounds is told. Turns are shorter
+than the slices of a scheduler, so that most rounds are not broken into, and what slows a round
+slows both sides of its ratio. Nothing here fails: a target that is missed is printed as missed.
 """
 
 from __future__ import annotations
@@ -15,8 +16,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-#: How long one call, repeated, is measured in each round, in seconds.
-SPAN = 0.01
+#: How long a turn should be at least, in seconds: a call is repeated until it is.
+TURN = 0.0003
+#: How many rounds there are at least, and at most.
+_FEWEST, _MOST = 11, 3001
 
 
 class Target(NamedTuple):
@@ -55,16 +58,18 @@ class Times:
         return median(mine / its for mine, its in pairs)
 
 
-def take_turns(calls: Mapping[str, Callable[[], object]], rounds: int) -> Times:
-    """Time calls in rounds; each is repeated in a round for as long as SPAN."""
+def take_turns(calls: Mapping[str, Callable[[], object]], budget: float) -> Times:
+    """Time calls in rounds, as many as there is time for: `budget` is in seconds."""
     timers = {name: Timer(call) for name, call in calls.items()}
-    repeats = {}
+    repeats, turns = {}, 0.0
     for name, timer in timers.items():
-        number, seconds = timer.autorange()
-        repeats[name] = max(1, round(number * SPAN / seconds))
+        one = min(timer.repeat(5, 1))
+        repeats[name] = max(1, round(TURN / one))
+        turns += repeats[name] * one
     taken: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(rounds):
+    for _ in range(min(_MOST, max(_FEWEST, round(budget / turns)))):
         for name, timer in timers.items():
+            timer.timeit(max(1, repeats[name] // 10))  # what the one before has left is cleared out
             taken[name].append(timer.timeit(repeats[name]) / repeats[name])
     return Times(taken)
 

@@ -25,13 +25,13 @@ PARSING = "json.loads"
 
 def main(*, quick: bool = False) -> list[Target]:
     """Print how long verdicts take, and return the targets."""
-    rounds = 21 if quick else 101
+    budget = 2.0 if quick else 10.0
     schema = ttrules.schema(PROCESS)
     others = peers(schema)
     tickets = {"1 KB": small(), "1 MB": large()}
-    times = {name: _times(ticket, others, rounds) for name, ticket in tickets.items()}
+    times = {name: _times(ticket, others, budget) for name, ticket in tickets.items()}
     _show_verdicts(tickets, times, others)
-    errors = _times_of_findings(schema, rounds)
+    errors = _times_of_findings(schema, budget)
     one = times["1 KB"]
     return [
         Target("is_valid, beside bare jsonschema-rs", one.ratio(OURS, BARE), 1.3),
@@ -48,7 +48,7 @@ def main(*, quick: bool = False) -> list[Target]:
     ]
 
 
-def _times(ticket: dict[str, Any], others: list[Peer], rounds: int) -> Times:
+def _times(ticket: dict[str, Any], others: list[Peer], budget: float) -> Times:
     text = json.dumps(ticket, ensure_ascii=False, separators=(",", ":")).encode()
     is_valid, validate, loads = ttrules.is_valid, ttrules.validate, json.loads
     calls: dict[str, Callable[[], object]] = {
@@ -59,7 +59,7 @@ def _times(ticket: dict[str, Any], others: list[Peer], rounds: int) -> Times:
     }
     assert ttrules.is_valid(ticket, PROCESS)
     assert all(peer.is_valid(ticket) for peer in others)
-    return take_turns(calls, rounds)
+    return take_turns(calls, budget)
 
 
 def _asking(is_valid: Callable[[Any], bool], ticket: object) -> Callable[[], bool]:
@@ -91,7 +91,7 @@ def _differing(others: list[Peer], count: int = 1000) -> dict[str, str]:
     }
 
 
-def _times_of_findings(schema: dict[str, Any], rounds: int) -> float:
+def _times_of_findings(schema: dict[str, Any], budget: float) -> float:
     """Print how long the findings of broken tickets take; return the ratio for the first."""
     bare = jsonschema_rs.Draft202012Validator(schema)
     rows, ratios = [], []
@@ -101,7 +101,7 @@ def _times_of_findings(schema: dict[str, Any], rounds: int) -> float:
     ):
         assert len(ttrules.validate(ticket, PROCESS).violations) == 4
         assert len(list(bare.iter_errors(ticket))) == 4
-        times = take_turns(_telling(bare, ticket), rounds)
+        times = take_turns(_telling(bare, ticket), budget)
         ratios.append(times.ratio(REPORT, BARE))
         told = [seconds(times.median(each)) for each in (REPORT, BARE)]
         rows.append([name, *told, f"{ratios[-1]:.2f}"])

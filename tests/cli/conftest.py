@@ -47,6 +47,7 @@ def run() -> Run:
     """Give what runs the command line in this process."""
 
     def ran(*args: str | Path, stdin: bytes = b"", **env: str) -> Ran:
+        """Run it here."""
         result = CliRunner().invoke(
             cli, [str(arg) for arg in args], input=stdin, env=env, prog_name="ttrules"
         )
@@ -60,6 +61,7 @@ def ttrules() -> Run:
     """Give what runs the command line as a user does, in a process of its own."""
 
     def ran(*args: str | Path, stdin: bytes = b"", **env: str) -> Ran:
+        """Run it there."""
         result = subprocess.run(  # noqa: S603 - the program under test
             [sys.executable, "-m", "ttrules", *map(str, args)],
             input=stdin,
@@ -111,6 +113,7 @@ def file(tmp_path: Path) -> File:
     """Give what writes a file: bytes and text as they are, other values as JSON."""
 
     def written(name: str, content: object) -> Path:
+        """Write one file."""
         path = tmp_path / name
         if isinstance(content, bytes):
             path.write_bytes(content)
@@ -140,6 +143,7 @@ def spec(tmp_path: Path) -> Spec:
         root: str = "Order",
         **interpretation: Any,
     ) -> list[str]:
+        """Write the files of one API."""
         files = {
             "openapi": {
                 "openapi": "3.0.3",

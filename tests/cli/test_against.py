@@ -78,6 +78,17 @@ def test_accepted(run: Run, file: File, stored: dict[str, Any]) -> None:
         assert run("check", "--against", current, "-", stdin=text).code == 0
 
 
+def test_no_new_ticket(
+    run: Run, file: File, ticket: dict[str, Any], stored: dict[str, Any]
+) -> None:
+    """A patch that would be a valid new ticket is judged as the change that it is."""
+    change = file("a.jsonl", json.dumps({**ticket, "@type": "Another"}))
+    assert run("check", change).code == 0
+    ran = run("check", "--format", "json", "--against", file("stored.json", stored), change)
+    codes = [each["code"] for each in ran.json["results"][0]["findings"]]
+    assert codes == ["immutable"]
+
+
 @pytest.mark.parametrize("case", PATCHES, ids=repr)
 def test_places_in_a_patch(
     run: Run, file: File, stored: dict[str, Any], case: tuple[Operations, str, str, int]

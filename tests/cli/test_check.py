@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ttrules.book import shipped
+from ttrules.book import Book, shipped
 from ttrules.example import example
 
 if TYPE_CHECKING:
@@ -74,9 +74,9 @@ class TestUnreadable:
 
     def test_repeated(self, run: Run, file: File, ticket: dict[str, Any]) -> None:
         """A member name that stands twice is found even where no rule is broken."""
-        text = json.dumps({**ticket, "name": 'a "b" \x22', "description": "x"})
+        text = json.dumps({**ticket, "name": 'a "b"'})
         spelt = text.replace('\\"', "\\u0022")
-        twice = text.replace('"name"', '"name": 1, "n\\u0061me"')
+        twice = spelt.replace('"name"', '"name": 1, "n\\u0061me"')
         assert len({text, spelt, twice}) == 3
         for name in ("a.jsonl", "a.json"):
             lines = [text, spelt, twice, spelt]
@@ -197,6 +197,15 @@ class TestQuestion:
             for process in ("auto", "complaint-add", "customer-trouble-ticket-change"):
                 args = ("check", path, "--format", form, "--process", process, "--engine")
                 assert run(*args, "fast") == run(*args, "reference")
+
+    def test_reference_alone(
+        self, run: Run, file: File, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Where the reference engine is asked for, the other one has no say."""
+        monkeypatch.setattr(Book, "passes", lambda *_: lambda _: True)
+        path = file("a.jsonl", json.dumps(wrong))
+        codes = [run("check", "--engine", each, path).code for each in ("fast", "reference")]
+        assert codes == [0, 1]
 
     def test_rules(self, run: Run, other: Path) -> None:
         """Other rules judge other payloads; they decide themselves what unsupported members are."""

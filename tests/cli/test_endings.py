@@ -35,6 +35,7 @@ CONTRADICTION = (
 def started(*args: str | Path, **options: Any) -> subprocess.Popen[bytes]:
     """Return a process that runs the command line, its outputs piped where nothing else is said."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
+    options["env"] = {**os.environ, "PYTHONUNBUFFERED": ""}  # as users have it
     return subprocess.Popen(  # noqa: S603 - the program under test
         [sys.executable, "-m", "ttrules", *map(str, args)], **options
     )
@@ -147,6 +148,7 @@ class TestInternal:
         """The code is 5; the environment decides whether a traceback is shown."""
 
         def broken(*_: object) -> None:
+            """Fail."""
             raise RuntimeError(1, "\n", "two\x1b")
 
         monkeypatch.setattr(Book, "schema", broken)
@@ -166,6 +168,20 @@ class TestInternal:
             assert process.returncode == 5
             assert b"Traceback" not in err
             assert len(err.splitlines()) == 1
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell that closes outputs")
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_output(
+    file: File, ticket: dict[str, Any], wrong: dict[str, Any], closed: str
+) -> None:
+    """Outputs that are closed get nothing; the exit code says what there is to say."""
+    script = f'"$0" -m ttrules check "$1" {closed}'
+    for path, code in ((file("a", ticket), 0), (file("b", wrong), 1), (file("c", "{"), 3)):
+        ran = subprocess.run(  # noqa: S603 - the program under test
+            ["/bin/sh", "-c", script, sys.executable, path], capture_output=True, check=False
+        )
+        assert (ran.returncode, ran.stderr) == (code, b"")
 
 
 class TestNobodyReads:

@@ -112,6 +112,7 @@ class TestExtent:
         column = MATRIX["processes"].index(process)
 
         def sendable(entity: str) -> dict[str, Any]:
+            """Return the members of an entity that may be sent, with what may be inside."""
             found = {}
             for field, codes in MATRIX["entities"][entity].items():
                 below = shape_of(entity, field).get("entity")
@@ -121,6 +122,7 @@ class TestExtent:
             return found
 
         def sent(value: Any) -> Any:
+            """Return the members of a value, with what is inside."""
             if isinstance(value, dict):
                 return {name: sent(part) for name, part in value.items()}
             return sent(value[0]) if isinstance(value, list) else {}
@@ -147,6 +149,33 @@ class TestExtent:
                     if name not in owner and name not in bound
                 }
                 assert missing <= {*about.get("undetermined", ()), *barred(schema)}
+
+    @pytest.mark.parametrize(("exists", "sent"), [(True, 0), (False, 1)])
+    def test_conditions(
+        self, run: Run, spec: Spec, tmp_path: Path, *, exists: bool, sent: int
+    ) -> None:
+        """A condition makes something be sent only where its test holds."""
+        condition = {
+            "entity": "Order",
+            "fields": ["a", "b"],
+            "relation": "at_least_one",
+            "when": {"field": "c", "exists": exists},
+            "reason": "So.",
+        }
+        codes = {"a": ["PD"], "b": ["PD"], "c": ["O"], "r": ["R"]}
+        files = spec(
+            {"Order": dict.fromkeys("abcr", TEXT)}, {"Order": codes}, conditions=[condition]
+        )
+        run("compile", *files, "--out", tmp_path)
+        for seed in range(5):
+            minimal = example(Book.read(tmp_path), "order-add", "minimal", seed)
+            assert (len(minimal), len({"a", "b"} & minimal.keys())) == (1 + sent, sent)
+
+    def test_unique_items(self, run: Run, spec: Spec, tmp_path: Path) -> None:
+        """A list of different items is as long as there are different ones."""
+        shape = {"type": "array", "items": {"type": "string", "enum": ["x"]}, "uniqueItems": True}
+        run("compile", *spec({"Order": {"a": shape}}, {"Order": {"a": ["R"]}}), "--out", tmp_path)
+        assert example(Book.read(tmp_path), "order-add", "full") == {"a": ["x"]}
 
     def test_order(self) -> None:
         """Members stand in the order of the matrix."""

@@ -256,6 +256,7 @@ def test_version_of_the_tool(monkeypatch: pytest.MonkeyPatch) -> None:
     assert tool() == {"name": "ttrules", "version": "7 of ttrules"}
 
     def missing(name: str) -> str:
+        """Know of no package."""
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", missing)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -125,7 +125,8 @@ def test_nothing_odd(run: Run, spec: Spec) -> None:
     rules = {"Order": {"a": TEXT}}, {"Order": {"a": ["R"]}}
     processes = {"Order Add": {"operation": "add", "value": "order"}}
     selection = {"field": "a", "reason": "So it is.", "processes": processes}
-    for interpretation in ({}, {"selection": selection}):
+    choices: list[dict[str, Any]] = [{}, {"selection": selection}]
+    for interpretation in choices:
         ran = run("lint", *spec(*rules, **interpretation), "--strict")
         assert ran.code == 0
         assert ran.out.replace("─", "").split() == ["Kind", "About", "What", "Decided", "under"]

@@ -34,7 +34,12 @@ def sources(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         for process in ("complaint-add", "customer-trouble-ticket-add")
         for seed in range(5)
     ]
-    odd = ['{"ticketType": "Complaint"}', texts[0].replace('"name"', '"nane"'), "[1", '{"ł": NaN}']
+    odd = [
+        '{"ticketType": "Complaint"}',
+        texts[0].replace('"name"', '"colour"'),
+        "[1",
+        '{"ł": NaN}',
+    ]
     rows: list[str] = []
     size = 0
     while size < LARGE:
@@ -107,16 +112,23 @@ class TestSameReport:
 class TestJobs:
     """How many processes there are is said by --jobs."""
 
-    @pytest.mark.parametrize("cores", [1, None])
+    @pytest.mark.parametrize(("cores", "shared"), [(1, []), (None, []), (3, [3, 3])])
     def test_auto(
-        self, run: Run, monkeypatch: pytest.MonkeyPatch, cores: int | None, ticket: dict[str, Any]
+        self, run: Run, monkeypatch: pytest.MonkeyPatch, cores: int | None, shared: list[int]
     ) -> None:
         """Auto is one a core, one where that is unknown, and needs no second process then."""
+        asked: list[int] = []
+
+        def share(_tasks: object, _question: Question, number: int) -> tuple[()]:
+            """Take down how many there were to be, and do nothing."""
+            asked.append(number)
+            return ()
+
         monkeypatch.setattr(os, "cpu_count", lambda: cores)
-        monkeypatch.setattr(jobs, "_shared", None)
-        for value in ("auto", "0"):
-            text = json.dumps(ticket).encode()
-            assert run("check", "--jobs", value, "-", stdin=text).code == 0
+        monkeypatch.setattr(jobs, "_shared", share)
+        for value in ("auto", "0", "1"):
+            assert run("check", "--jobs", value, "-", stdin=b"[]").code == 0
+        assert asked == shared
 
     @pytest.mark.parametrize("value", ["-1", "x", "", "1025"])
     def test_refused(self, run: Run, value: str) -> None:
@@ -128,6 +140,7 @@ class TestJobs:
         taken: list[str] = []
 
         def tasks() -> Iterator[Task]:
+            """Yield tasks, and take down which."""
             for number in range(20):
                 taken.append(str(number))
                 yield Task(str(number), (Lines(b"1\n" * number),) if number % 4 else ())

@@ -232,6 +232,13 @@ class TestReading:
         (problem,) = caught.value.problems
         assert problem.file == str(folder / file)
 
+    def test_other_form(self, folder: Path) -> None:
+        """A book that another release has written in another form is not read."""
+        data = {**shipped().data, "book": BOOK_FORMAT + 1}
+        (folder / "book.json").write_text(json.dumps(data), "utf-8")
+        with pytest.raises(ttrules.SpecError):
+            Book.read(folder)
+
     def test_schema_missing(self, folder: Path) -> None:
         """A schema that is not there is told by its own name."""
         (folder / "complaint-add.json").unlink()

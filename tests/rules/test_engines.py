@@ -108,6 +108,7 @@ class TestBrokenEngine:
         """Both forms of the fast engine break: there is no verdict, on a valid payload neither."""
 
         def broken(_: object) -> Any:
+            """Break as an engine might."""
             raise error
 
         book = ttrules.load(**FILES)
@@ -129,6 +130,7 @@ class TestBrokenEngine:
         """The reference engine breaks: there is no verdict."""
 
         def broken(*_: object) -> Any:
+            """Break as an engine might."""
             raise ZeroDivisionError
 
         monkeypatch.setattr("ttrules.reference.raw_errors", broken)

@@ -204,8 +204,9 @@ class TestNeverStored:
 
     def test_suggestion(self) -> None:
         """An unknown member is told with the name that was meant."""
-        change = judged(ticket(), [add("/prioritty", 1)])
-        assert change.report.warnings[0].params == {"suggestion": "priority"}
+        for more in ([], [remove("/prioritty")]):
+            change = judged(ticket(), [add("/prioritty", 1), *more])
+            assert change.report.warnings[0].params == {"suggestion": "priority"}
 
 
 class TestNotApplicable:

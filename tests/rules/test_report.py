@@ -104,7 +104,7 @@ class TestFindings:
     @pytest.mark.parametrize(
         ("name", "meant", "pointer"),
         [
-            ("descripton", "description", "/descripton"),
+            ("descriptions", "description", "/descriptions"),
             ("DESCRIPTION", "description", "/DESCRIPTION"),
             ("ticketSubType", "ticketSubtype", "/ticketSubType"),
             ("a/b~c", None, "/a~1b~0c"),

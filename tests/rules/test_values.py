@@ -111,6 +111,7 @@ class TestDates:
 
     @pytest.fixture(autouse=True)
     def _book(self, dated: Book) -> None:
+        """Give each test the rules under which a date may be sent."""
         self.book = dated
 
 
@@ -148,6 +149,7 @@ class TestBase64:
 
 
 def _choices() -> list[tuple[str, list[str]]]:
+    """Return the fields that are choices and may be sent, with their values."""
     members = SHAPES["TroubleTicket"]["properties"]
     return [(name, members[name]["enum"]) for name in ("origin", "severity", "ticketSubtype")]
 
@@ -209,6 +211,26 @@ class TestLengths:
             ("required", "/note/1000/text"),
         ]
         assert report.violations[0].params == {"maxItems": 1_000}
+
+
+@pytest.mark.parametrize(
+    ("member", "value", "code"),
+    [
+        ("name", " " * 300, "empty"),
+        ("ticketSubtype", " ", "empty"),
+        ("ticketSubtype", "", "empty"),
+        ("severity", "", "enum"),
+        ("priority", 10.5, "type"),
+        ("priority", None, "null"),
+        ("severity", None, "null"),
+        ("relatedParty", None, "null"),
+        ("relatedParty", {}, "type"),
+    ],
+)
+def test_first_of_several(member: str, value: Any, code: str) -> None:
+    """Of several things that are wrong with one value the first is told, and no other."""
+    report = agreed({**payload_of(PROCESS), member: value}, PROCESS)
+    assert [(each.code, each.pointer) for each in report] == [(code, f"/{member}")]
 
 
 def test_every_code_is_known() -> None:

@@ -1,0 +1,219 @@
+"""The commands `python -m server`: looking after the database and after operators."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+from sqlalchemy import create_engine, update
+
+from server.__main__ import cli
+from server.config import read_config
+from server.operators import is_secret_of, named
+from server.schema import MIGRATIONS, schema_version
+from server.store import Store
+from tests.api.conftest import postgresql
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from click.testing import Result
+
+NEWEST = f"schema version {len(MIGRATIONS)} reached\n"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Give the address of an empty database, of each kind in turn."""
+    return f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else postgresql()
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Put logging back as it was, since `serve` sets it for its process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def command(address: str, *arguments: str) -> Result:
+    """Run a command on a database."""
+    return CliRunner().invoke(cli, arguments, env={"TTR_DATABASE_URL": address})
+
+
+def is_sentence(result: Result) -> bool:
+    """Say whether a command has failed with one sentence, as what a person can mend does."""
+    # What is logged are lines of JSON; of SQLite's fault something may be.
+    told = [line for line in result.stderr.splitlines() if not line.startswith("{")]
+    return (
+        result.exit_code == 2
+        and result.stdout == ""
+        and len(told) == 1
+        and told[0].startswith("server: ")
+    )
+
+
+def knows(address: str, name: str, secret: str) -> bool:
+    """Say whether a database has an operator with this secret."""
+    store = Store(read_config({"TTR_DATABASE_URL": address}).database_url)
+    try:
+        return is_secret_of(secret, store.read_now(lambda c: named(c, name)))
+    finally:
+        store.close()
+
+
+def set_version(address: str, version: int) -> None:
+    """Let a database say that it is of another release."""
+    engine = create_engine(read_config({"TTR_DATABASE_URL": address}).database_url)
+    with engine.begin() as connection:
+        connection.execute(update(schema_version).values(version=version))
+    engine.dispose()
+
+
+class TestMigrate:
+    """`migrate`."""
+
+    def test_twice(self, address: str) -> None:
+        """It brings a database to the newest schema, and then has nothing to do."""
+        assert command(address, "migrate").stdout == NEWEST
+        assert command(address, "migrate").stdout == "nothing to do\n"
+
+    def test_newer(self, address: str) -> None:
+        """A database of a later release is left alone, by every command."""
+        command(address, "migrate")
+        set_version(address, len(MIGRATIONS) + 1)
+        for arguments in (["migrate"], ["operator", "list"], ["operator", "add", "a"], ["serve"]):
+            assert is_sentence(command(address, *arguments)), arguments
+
+    def test_not_migrated(self) -> None:
+        """A shared database is migrated by nobody in passing."""
+        address = postgresql()
+        for arguments in (["operator", "list"], ["operator", "add", "a"], ["serve"]):
+            assert is_sentence(command(address, *arguments)), arguments
+        assert command(address, "migrate").stdout == NEWEST
+
+
+class TestOperator:
+    """`operator add`, `list`, `rotate` and `disable`."""
+
+    def test_life(self, address: str) -> None:
+        """An operator is added, gets another secret, is disabled, and is let in again."""
+        command(address, "migrate")
+        secret = command(address, "operator", "add", "one").stdout.strip()
+        assert knows(address, "one", secret)
+        other = command(address, "operator", "rotate", "one").stdout.strip()
+        assert (knows(address, "one", secret), knows(address, "one", other)) == (False, True)
+        disabled = command(address, "operator", "disable", "one")
+        assert (disabled.exit_code, disabled.output) == (0, "")
+        assert not knows(address, "one", other)
+        again = command(address, "operator", "rotate", "one").stdout.strip()
+        assert knows(address, "one", again)
+
+    def test_list(self, address: str) -> None:
+        """The list has each name and whether it is enabled, by name, and no secret."""
+        command(address, "migrate")
+        assert command(address, "operator", "list").output == ""
+        for name in ("two", "one"):
+            command(address, "operator", "add", name)
+        command(address, "operator", "disable", "two")
+        assert command(address, "operator", "list").output == "one\tenabled\ntwo\tdisabled\n"
+
+    def test_mistakes(self, address: str) -> None:
+        """A name that is taken, unknown, or no name is told in a sentence."""
+        command(address, "migrate")
+        command(address, "operator", "add", "one")
+        for arguments in (
+            ["add", "one"],
+            ["add", ""],
+            ["add", "a:b"],
+            ["add", "-"],
+            ["add", "x" * 65],
+            ["rotate", "two"],
+            ["disable", "two"],
+        ):
+            assert is_sentence(command(address, "operator", *arguments)), arguments
+        assert command(address, "operator", "list").output == "one\tenabled\n"
+
+
+class TestDatabase:
+    """A database that cannot be used is told of in a sentence, by every command."""
+
+    @pytest.mark.parametrize("arguments", [["migrate"], ["operator", "list"], ["serve"]])
+    def test_unusable(self, arguments: list[str], tmp_path: Path) -> None:
+        """One that does not answer, is no database, cannot be written, or is in use."""
+        (tmp_path / "no.db").write_text("no database" * 99)
+        (tmp_path / "folder").mkdir()
+        for address in (
+            f"postgresql://nobody:geheim@127.0.0.1:{closed_port()}/none",
+            f"sqlite:///{tmp_path}/no.db",
+            f"sqlite:///{tmp_path}/folder",
+            f"sqlite:///{tmp_path}/no.db/below.db",
+            "sqlite:///:memory:",
+        ):
+            result = command(address, *arguments)
+            assert is_sentence(result), (address, result.output)
+            assert "geheim" not in result.stderr
+        used = Store(f"sqlite:///{tmp_path}/used.db")
+        try:
+            assert is_sentence(command(f"sqlite:///{tmp_path}/used.db", *arguments))
+        finally:
+            used.close()
+        assert command(f"sqlite:///{tmp_path}/used.db", "migrate").stdout == NEWEST
+
+
+class TestProcess:
+    """`python -m server` as a process of its own."""
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run it."""
+        return subprocess.run(  # noqa: S603 - a command of ours
+            [sys.executable, "-m", "server", *arguments],
+            env={**os.environ, **environment},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    def test_bad_setting(self, tmp_path: Path) -> None:
+        """A setting that means nothing ends it with 2 and one sentence, before anything is made."""
+        for name, value in (("TTR_PORT", "http"), ("TTR_UNHEARD_OF", "1")):
+            database = f"sqlite:///{tmp_path}/made/t.db"
+            ended = self.run("serve", **{"TTR_DATABASE_URL": database, name: value})
+            assert (ended.returncode, ended.stdout) == (2, "")
+            assert ended.stderr.startswith(f"server: {name}")
+            assert ended.stderr.count("\n") == 1
+            assert not (tmp_path / "made").exists()
+
+    def test_port_taken(self, tmp_path: Path) -> None:
+        """So does an address that another process listens at, or that is not this machine's."""
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = str(taken.getsockname()[1])
+            for more in ({"TTR_PORT": port}, {"TTR_HOST": "203.0.113.1", "TTR_PORT": "0"}):
+                database = {"TTR_DATABASE_URL": f"sqlite:///{tmp_path}/t.db"}
+                result = CliRunner().invoke(cli, ["serve"], env={**database, **more})
+                assert is_sentence(result), result.output
+
+    def test_help(self) -> None:
+        """Each command tells what it does."""
+        ended = self.run("--help")
+        assert (ended.returncode, ended.stderr) == (0, "")
+        for name in ("serve", "migrate", "operator"):
+            assert name in ended.stdout
+            assert CliRunner().invoke(cli, [name, "-h"]).exit_code == 0
+        assert self.run("fly").returncode == 2
+
+
+def closed_port() -> int:
+    """Return a port that nobody listens at."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+    return port

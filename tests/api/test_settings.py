@@ -1,0 +1,173 @@
+"""The settings: what each may be, what it is where nothing is set, and how a mistake is told."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from server.config import SETTINGS, BadSetting, Config, read_config
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+#: A file that is there.
+FILE = __file__
+#: Of every variable: the default, texts with what they mean, texts that mean nothing.
+TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
+    "TTR_DATABASE_URL": (
+        "sqlite:///var/tickets.db",
+        {
+            "sqlite:///a.db": "sqlite:///a.db",
+            "sqlite:////var/a.db": "sqlite:////var/a.db",
+            "postgresql://u:p@h/n": "postgresql+psycopg://u:p@h/n",
+            "postgres://h/n": "postgresql+psycopg://h/n",
+            "postgresql+psycopg://h/n": "postgresql+psycopg://h/n",
+        },
+        [
+            *("", "a.db", "mysql://h/n", "postgresql+asyncpg://h/n", "postgresql://h:x/n", "://"),
+            *("sqlite://", "sqlite:///", "sqlite:///:memory:", "postgresql://[h/n"),
+        ],
+    ),
+    "TTR_HOST": ("127.0.0.1", {"0.0.0.0": "0.0.0.0", "::1": "::1"}, []),  # noqa: S104 - a value
+    "TTR_PORT": (8080, {"0": 0, "65535": 65535}, ["", "-1", "65536", "http", "1.5"]),
+    "TTR_WORKERS": (1, {"1": 1}, ["", "0", "-1", "two", "1.5", "9999999"]),
+    "TTR_PATH_PREFIX": (
+        "",
+        {"": "", "/gateway": "/gateway", "/a/b-c.d~e_f": "/a/b-c.d~e_f"},
+        ["/", "gateway", "/gateway/", "//a", "/a b", "/a?b", "https://h/a", '/a"'],
+    ),
+    "TTR_FORWARDED_ALLOW_IPS": ("127.0.0.1", {"10.0.0.1,10.0.0.2": "10.0.0.1,10.0.0.2"}, []),
+    "TTR_TLS_CERTIFICATE": ("", {"": ""}, ["/no/such/file", "/", FILE]),
+    "TTR_TLS_KEY": ("", {"": ""}, ["/no/such/file", "/", FILE]),
+    "TTR_MAX_BODY": (20 << 20, {"1": 1, "2K": 2048, "3M": 3 << 20, "1G": 1 << 30}, []),
+    "TTR_MAX_SMALL_BODY": (64 << 10, {"1K": 1024}, []),
+    "TTR_MAX_QUERY": (8 << 10, {"1K": 1024}, []),
+    "TTR_MAX_HEADERS": (16 << 10, {"1K": 1024}, []),
+    "TTR_BODY_TIMEOUT": (10.0, {"0.5": 0.5, "86399": 86_399.0}, []),
+    "TTR_SHUTDOWN_TIMEOUT": (30.0, {"1": 1.0}, []),
+    "TTR_FAILED_LOGINS": (10, {"1": 1, "999999": 999_999}, ["0", "-1", "many", "1000000"]),
+    "TTR_FAILED_LOGINS_PER_ADDRESS": (100, {"1": 1}, ["0", ""]),
+    "TTR_TOKEN_LIFETIME": (3600.0, {"60": 60.0}, []),
+    "TTR_ALLOW_LOOPBACK_CALLBACKS": (False, {"1": True, "YES": True, "no": False}, []),
+    "TTR_LOG_LEVEL": (20, {"DEBUG": 10, "WARNING": 30, "ERROR": 40}, ["", "debug", "CRITICAL"]),
+    "TTR_SANDBOX": (False, {"true": True, "False": False, "0": False}, []),
+}
+SIZES = ["", "0", "-1", "1.5M", "1m", "1 M", "1T", "M", "1234567890"]
+SECONDS = ["", "0", "-1", "86400", "soon", "nan", "inf"]
+FLAGS = ["", "2", "on", "-"]
+#: More texts that mean nothing, by the type of the default.
+BAD: dict[type, list[str]] = {float: SECONDS, bool: FLAGS}
+
+
+def bad_values(variable: str) -> list[str]:
+    """Return texts that a variable cannot have."""
+    default, _, bad = TABLE[variable]
+    sizes = SIZES if variable.startswith("TTR_MAX_") else []
+    return bad + sizes + BAD.get(type(default), [])
+
+
+def test_complete() -> None:
+    """Every field of Config is a variable, and every variable is in the table of these tests."""
+    assert [f"TTR_{each.name.upper()}" for each in fields(Config)] == list(SETTINGS)
+    assert list(SETTINGS) == list(TABLE)
+
+
+@pytest.mark.parametrize("variable", TABLE)
+def test_default(variable: str) -> None:
+    """Where nothing is set the default holds, and the text that is told of it means the same."""
+    name, setting = SETTINGS[variable]
+    assert getattr(read_config({}), name) == TABLE[variable][0]
+    assert setting.read(setting.default) == TABLE[variable][0]
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"), [(name, text) for name, row in TABLE.items() for text in row[1]]
+)
+def test_good(variable: str, text: str) -> None:
+    """A text that means something sets that, and nothing else."""
+    name, value = SETTINGS[variable][0], TABLE[variable][1][text]
+    read = read_config({variable: text, "PATH": "/bin"})
+    assert read == Config(**{name: value})
+    assert type(getattr(read, name)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("variable", "text"), [(name, text) for name in TABLE for text in bad_values(name)]
+)
+def test_bad(variable: str, text: str) -> None:
+    """Another text is refused with the name of its variable."""
+    with pytest.raises(BadSetting) as refused:
+        read_config({variable: text})
+    named = {"TTR_TLS_CERTIFICATE": "TTR_TLS_KEY"} if text == FILE else {}  # one without the other
+    assert refused.value.name == named.get(variable, variable)
+
+
+def test_unknown() -> None:
+    """A variable that is none of ours, but looks so, is refused; its value is told to nobody."""
+    with pytest.raises(BadSetting) as refused:
+        read_config({"TTR_DATABASE_PASSWORD": "geheim"})
+    assert (refused.value.name, refused.value.value) == ("TTR_DATABASE_PASSWORD", None)
+    assert "geheim" not in str(refused.value)
+
+
+def test_password() -> None:
+    """The password in an address of a database is not told."""
+    with pytest.raises(BadSetting) as refused:
+        read_config({"TTR_DATABASE_URL": "mysql://me:ge@heim@host/name"})
+    assert "heim" not in str(refused.value)
+    assert "mysql://me:***@host/name" in str(refused.value)
+
+
+def test_workers() -> None:
+    """Only PostgreSQL has several workers."""
+    with pytest.raises(BadSetting) as refused:
+        read_config({"TTR_WORKERS": "2"})
+    assert refused.value.name == "TTR_WORKERS"
+    shared = {"TTR_WORKERS": "2", "TTR_DATABASE_URL": "postgresql://h/n"}
+    assert read_config(shared).workers == 2
+
+
+class TestCertificate:
+    """A certificate comes with its key, as PEM."""
+
+    def test_pair(self, tmp_path: Path) -> None:
+        """Both together are taken; one alone, or one that is not the other's, is not."""
+        one, key = certificate(tmp_path, "one")
+        _, other = certificate(tmp_path, "other")
+        read = read_config({"TTR_TLS_CERTIFICATE": one, "TTR_TLS_KEY": key})
+        assert (read.tls_certificate, read.tls_key) == (one, key)
+        for name, environment in (
+            ("TTR_TLS_KEY", {"TTR_TLS_CERTIFICATE": one}),
+            ("TTR_TLS_KEY", {"TTR_TLS_KEY": key}),
+            ("TTR_TLS_CERTIFICATE", {"TTR_TLS_CERTIFICATE": one, "TTR_TLS_KEY": other}),
+            ("TTR_TLS_CERTIFICATE", {"TTR_TLS_CERTIFICATE": FILE, "TTR_TLS_KEY": key}),
+        ):
+            with pytest.raises(BadSetting) as refused:
+                read_config(environment)
+            assert refused.value.name == name
+
+    def test_protected(self, tmp_path: Path) -> None:
+        """A key that a password protects is refused, rather than the password asked for."""
+        one, _ = certificate(tmp_path, "one")
+        key = tmp_path / "protected.key"
+        openssl("genrsa", "-aes256", "-passout", "pass:geheim", "-out", str(key), "2048")
+        with pytest.raises(BadSetting) as refused:
+            read_config({"TTR_TLS_CERTIFICATE": one, "TTR_TLS_KEY": str(key)})
+        assert refused.value.name == "TTR_TLS_CERTIFICATE"
+
+
+def certificate(folder: Path, name: str) -> tuple[str, str]:
+    """Return the files of a new certificate of this machine that signs itself, and of its key."""
+    certificate, key = str(folder / f"{name}.pem"), str(folder / f"{name}.key")
+    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject,
+            "-keyout", key, "-out", certificate)  # fmt: skip
+    return certificate, key
+
+
+def openssl(*arguments: str) -> None:
+    """Run openssl."""
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)  # noqa: S603, S607
