@@ -76,7 +76,7 @@ def look(
 
 
 def _shown_to(see: Callable[[Any], None]) -> Callable[[Any], None]:
-    def show(value: Any) -> None:  # noqa: ANN401 - whatever is drawn
+    def show(value: Any) -> None:
         see(value)
 
     return show

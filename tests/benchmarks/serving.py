@@ -91,10 +91,18 @@ def _ours(folder: Path) -> Iterator[Running]:
     store = Store(database).open()
     secret = store.submit(partial(operators.add, name=rivals.NAME, now=0)).result()
     store.close()
+    with running(database, secret, folder / "ours.log") as server:
+        yield server
+
+
+@contextmanager
+def running(database: str, secret: str, log: Path, name: str = rivals.NAME) -> Iterator[Running]:
+    """Run our server on a database, as it comes; give it with the credentials to send."""
     settings = {"TTR_DATABASE_URL": database, "TTR_PORT": "0"}
     command = [sys.executable, "-m", "server", "serve"]
-    with _process(command, folder / "ours.log", **settings) as (line, process):
-        yield Running(line.split()[1].removesuffix(rivals.BASE), _basic(secret), process)
+    with _process(command, log, **settings) as (line, process):
+        root = line.split()[1].removesuffix(rivals.BASE)
+        yield Running(root, basic(name, secret), process)
 
 
 @contextmanager
@@ -103,11 +111,14 @@ def _rival(folder: Path, framework: str, storing: str) -> Iterator[Running]:
     database = f"sqlite:///{folder}/{name}.db"
     command = [sys.executable, rivals.__file__, framework, storing, database]
     with _process(command, folder / f"{name}.log") as (line, process):
-        yield Running(f"http://127.0.0.1:{line.strip()}", _basic(rivals.SECRET), process)
+        yield Running(
+            f"http://127.0.0.1:{line.strip()}", basic(rivals.NAME, rivals.SECRET), process
+        )
 
 
-def _basic(secret: str) -> str:
-    return "Basic " + base64.b64encode(f"{rivals.NAME}:{secret}".encode()).decode()
+def basic(name: str, secret: str) -> str:
+    """Return the credentials as a header has them."""
+    return "Basic " + base64.b64encode(f"{name}:{secret}".encode()).decode()
 
 
 @contextmanager

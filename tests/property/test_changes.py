@@ -166,7 +166,7 @@ class TestOther:
     def test_by_whom(self, by: str | None, states: set[str]) -> None:
         """A party makes the moves that it may make; without one, all are made."""
         seen = set()
-        order = {
+        order: dict[str, Any] = {
             "orderKind": "repair",
             "summary": "Leak",
             "placedOn": "2026-03-01",
@@ -197,7 +197,7 @@ class TestOther:
     def test_nothing_is_accepted(self) -> None:
         """Where a required member may not be altered and none is stored, there is no change."""
 
-        @settings(few(20), suppress_health_check=[HealthCheck.filter_too_much])
+        @settings(few(4), suppress_health_check=[HealthCheck.filter_too_much])
         @given(strategies.changes({"orderKind": "legacy"}, book=OTHER))
         def check(_: object) -> None:
             pytest.fail("there is no such change")

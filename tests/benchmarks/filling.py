@@ -1,0 +1,123 @@
+"""Databases full of tickets, for the benchmark of lists.
+
+Tickets are put into the tables as kept.insert puts them, in the order of their creation and by
+operators that take turns, so that they lie on disk as they would after some years: an operator's
+documents are scattered among those of all the others. What is quicker here is only that nothing is
+synced and that nobody waits.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from sqlalchemy import insert
+
+from server import kept, operators, schema
+from server.prepared import Prepared
+from server.store import Store
+from server.tickets import stamp
+from tests.benchmarks.tickets import large, small
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from sqlalchemy import Connection
+
+OPERATORS: Final = 50
+_FIRST: Final = datetime(2024, 1, 1, tzinfo=UTC)
+_YEARS: Final = timedelta(days=730)
+_STATUSES: Final = ("closed",) * 12 + (
+    "submitted",
+    "acknowledged",
+    "inProgress",
+    "held",
+    "pending",
+    "resolved",
+    "rejected",
+    "cancelled",
+)
+_THINGS: Final = ("access line", "router", "invoice", "number porting", "television", "SIM card")
+_TROUBLES: Final = ("lost synchronisation", "is slow", "is wrong", "is late", "went dark", "drops")
+_TICKET: Final = Prepared(insert(schema.ticket))
+_DOCUMENT: Final = Prepared(insert(schema.document))
+
+
+def names() -> list[str]:
+    """Return the names of the operators."""
+    return [f"operator-{number}" for number in range(OPERATORS)]
+
+
+def fill(file: Path, each: int, *, only: str | None = None) -> dict[str, str]:
+    """Make a database in which every operator has `each` tickets, or `only` one of them has.
+
+    The tickets of an operator are the same in both. Returns the secrets by name.
+    """
+    store = Store(f"sqlite:///{file}")
+    store.migrate()
+    chosen = names() if only is None else [only]
+    with store._writing.connect() as connection:
+        for pragma in ("journal_mode=MEMORY", "synchronous=OFF", "cache_size=-2000000"):
+            connection.connection.driver_connection.execute(f"PRAGMA {pragma}")  # type: ignore[union-attr]
+    with store._writing.begin() as connection:
+        secrets = {name: operators.add(connection, name, 0) for name in chosen}
+        ids = {}
+        for name in chosen:
+            found = operators.named(connection, name)
+            assert found is not None
+            ids[name] = found.id
+        draws = {name: _tickets(name, each) for name in chosen}
+        for _ in range(each):
+            for name, draw in draws.items():
+                _put(connection, ids[name], next(draw))
+    with store._writing.connect() as connection:
+        connection.connection.driver_connection.execute("PRAGMA journal_mode=WAL")  # type: ignore[union-attr]
+    store.close()
+    return secrets
+
+
+def attach(file: Path, name: str, count: int) -> None:
+    """Give an operator so many tickets more, each with an attachment of 1 MiB."""
+    store = Store(f"sqlite:///{file}")
+    ticket = large()
+    with store._writing.begin() as connection:
+        found = operators.named(connection, name)
+        assert found is not None
+        for number in range(count):
+            dates = dict.fromkeys(("creationDate", "lastUpdate", "statusChangeDate"), stamp(_FIRST))
+            own = {"id": f"large-{number}", "status": "submitted", "externalId": "large", **dates}
+            kept.insert(connection, found.id, {**ticket, **own})
+    store.close()
+
+
+def _put(connection: Connection, operator: str, ticket: dict[str, Any]) -> None:
+    text, _ = kept._parted(ticket)
+    row = {"operator": operator, "id": ticket["id"], "version": 1, **kept.columns_of(ticket)}
+    _TICKET.run(connection, row)
+    _DOCUMENT.run(connection, {"id": ticket["id"], "document": text})
+
+
+def _tickets(name: str, count: int) -> Iterator[dict[str, Any]]:
+    """Draw tickets of an operator, by the time of their creation."""
+    drawn, ticket = Random(name), small()
+    del ticket["attachment"]
+    for number in range(count):
+        created = _FIRST + _YEARS * number / count
+        changed = stamp(created + timedelta(hours=drawn.randrange(1, 200)))
+        is_complaint = drawn.random() < 0.2
+        yield {
+            **ticket,
+            "id": str(UUID(int=drawn.getrandbits(128), version=4)),
+            "ticketType": "Complaint" if is_complaint else "Customer_Trouble_Ticket",
+            "externalId": f"INC-{name}-{number:06}",
+            "name": f"{drawn.choice(_THINGS)} {number % 997} {drawn.choice(_TROUBLES)}",
+            "severity": drawn.choice(("High", "Medium", "Low")),
+            "priority": drawn.randint(1, 10),
+            "status": drawn.choice(_STATUSES),
+            "creationDate": stamp(created),
+            "lastUpdate": changed,
+            "statusChangeDate": changed,
+        }
