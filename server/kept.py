@@ -23,7 +23,7 @@ from server.schema import ticket as tickets
 from server.wire import Answer, dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from sqlalchemy import Connection
 
@@ -85,16 +85,16 @@ def one(
 
 def page(connection: Connection, operator: str, query: Query) -> tuple[int, list[bytes]]:
     """Return how many tickets a query has, and the documents of the page that it asks for."""
-    where = query.where(operator)
-    keys = select(tickets.c.id).where(where).order_by(*query.order())
     if query.matching:
-        numbers = _matching(connection, keys, query)
+        numbers = _matching(connection, operator, query)
         total, numbers = len(numbers), numbers[query.offset :][: query.limit]
     else:
+        where = query.where(operator)
         count = select(func.count()).select_from(tickets).where(where)
         total = connection.execute(count).scalar_one()
         numbers = []
         if query.offset < total:
+            keys = select(tickets.c.id).where(where).order_by(*query.order())
             numbers = list(connection.scalars(keys.offset(query.offset).limit(query.limit)))
     texts = _documents(connection, numbers)
     whole = query.fields is None or "attachment" in query.fields
@@ -104,15 +104,16 @@ def page(connection: Connection, operator: str, query: Query) -> tuple[int, list
     ]
 
 
-def _matching(connection: Connection, keys: sqlalchemy.Select[Any], query: Query) -> list[str]:
+def _matching(connection: Connection, operator: str, query: Query) -> list[str]:
     """Return the ids of the tickets whose texts match the regular expressions of a query."""
-    members = [condition.member for condition in query.matching]
-    rows = connection.execute(keys.add_columns(*(tickets.c[name] for name in members)))
-    return [
-        row[0]
-        for row in rows
-        if all(each.matches(row[index]) for index, each in enumerate(query.matching, 1))
-    ]
+    columns = [tickets.c[condition.member] for condition in query.matching]
+    found = select(tickets.c.id, *columns).where(query.where(operator))
+    rows: Iterable[Any] = connection.execute(found.order_by(*query.order(by_index=False)))
+    # One expression after the other, since this runs once for each of the operator's tickets.
+    for at, condition in enumerate(query.matching, 1):
+        matches = condition.matches
+        rows = [row for row in rows if matches(row[at])]
+    return [row[0] for row in rows]
 
 
 def _documents(connection: Connection, numbers: list[str]) -> dict[str, str]:

@@ -162,7 +162,7 @@ class _Matching:
 
     def text(self, pattern: str) -> str:
         """Return a text that should match `pattern`; anchors are taken to be met."""
-        return self._all(re._parser.parse(pattern))  # type: ignore[attr-defined]  # noqa: SLF001 - see below
+        return self._all(re._parser.parse(pattern))  # noqa: SLF001 - as the class says
 
     def _all(self, parts: Iterable[tuple[Any, Any]]) -> str:
         return "".join(self._one(str(kind), what) for kind, what in parts)

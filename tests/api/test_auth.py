@@ -61,7 +61,7 @@ class Header(requests.auth.AuthBase):
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
         """Set the header."""
         if self.value is not None:
-            request.headers["Authorization"] = self.value.encode("latin-1")
+            request.headers["Authorization"] = self.value.encode("latin-1")  # type: ignore[assignment]
         return request
 
 

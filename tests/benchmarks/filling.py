@@ -16,13 +16,14 @@ from uuid import UUID
 from sqlalchemy import insert
 
 from server import kept, operators, schema
+from server.filtering import instant_of
 from server.prepared import Prepared
 from server.store import Store
 from server.tickets import stamp
+from server.wire import dumps
 from tests.benchmarks.tickets import large, small
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from sqlalchemy import Connection
@@ -69,10 +70,10 @@ def fill(file: Path, each: int, *, only: str | None = None) -> dict[str, str]:
             found = operators.named(connection, name)
             assert found is not None
             ids[name] = found.id
-        draws = {name: _tickets(name, each) for name in chosen}
-        for _ in range(each):
-            for name, draw in draws.items():
-                _put(connection, ids[name], next(draw))
+        draws = [_Draw(name, ids[name], each) for name in chosen]
+        for number in range(each):
+            for draw in draws:
+                draw.put(connection, number)
     with store._writing.connect() as connection:
         connection.connection.driver_connection.execute("PRAGMA journal_mode=WAL")  # type: ignore[union-attr]
     store.close()
@@ -93,26 +94,41 @@ def attach(file: Path, name: str, count: int) -> None:
     store.close()
 
 
-def _put(connection: Connection, operator: str, ticket: dict[str, Any]) -> None:
-    text, _ = kept._parted(ticket)
-    row = {"operator": operator, "id": ticket["id"], "version": 1, **kept.columns_of(ticket)}
-    _TICKET.run(connection, row)
-    _DOCUMENT.run(connection, {"id": ticket["id"], "document": text})
+class _Draw:
+    """The tickets of an operator, by the time of their creation."""
 
+    def __init__(self, name: str, operator: str, count: int) -> None:
+        self._name, self._count = name, count
+        self._random = Random(name)
+        ticket = small()
+        del ticket["attachment"]
+        self._row = {"operator": operator, "version": 1, **kept.columns_of(ticket)}
+        for member in self._varying(0):
+            ticket.pop(member, None)
+        self._rest = b"," + dumps(ticket)[1:]
 
-def _tickets(name: str, count: int) -> Iterator[dict[str, Any]]:
-    """Draw tickets of an operator, by the time of their creation."""
-    drawn, ticket = Random(name), small()
-    del ticket["attachment"]
-    for number in range(count):
-        created = _FIRST + _YEARS * number / count
+    def put(self, connection: Connection, number: int) -> None:
+        """Store one of the tickets."""
+        varying = self._varying(number)
+        dates = {
+            name: instant_of(value)
+            for name, value in varying.items()
+            if name.endswith(("Date", "Update"))
+        }
+        row = {**self._row, **varying, **dates}
+        _TICKET.run(connection, row)
+        text = (dumps(varying)[:-1] + self._rest).decode()
+        _DOCUMENT.run(connection, {"id": varying["id"], "document": text})
+
+    def _varying(self, number: int) -> dict[str, Any]:
+        """Draw what no two tickets have the same."""
+        drawn = self._random
+        created = _FIRST + _YEARS * number / self._count
         changed = stamp(created + timedelta(hours=drawn.randrange(1, 200)))
-        is_complaint = drawn.random() < 0.2
-        yield {
-            **ticket,
+        return {
             "id": str(UUID(int=drawn.getrandbits(128), version=4)),
-            "ticketType": "Complaint" if is_complaint else "Customer_Trouble_Ticket",
-            "externalId": f"INC-{name}-{number:06}",
+            "ticketType": "Complaint" if drawn.random() < 0.2 else "Customer_Trouble_Ticket",
+            "externalId": f"INC-{self._name}-{number:06}",
             "name": f"{drawn.choice(_THINGS)} {number % 997} {drawn.choice(_TROUBLES)}",
             "severity": drawn.choice(("High", "Medium", "Low")),
             "priority": drawn.randint(1, 10),

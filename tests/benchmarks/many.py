@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 #: Where the tickets are written, and taken away again. Git ignores it.
-FOLDER = ROOT / ".bench"
+FOLDER = ROOT / ".bench" / "many"
 MANY, FEW = 1_000_000, 50_000
 #: So many different tickets are made up, and written again and again.
 _DIFFERENT = 2_000
@@ -57,7 +57,7 @@ class Run(NamedTuple):
 def main(*, quick: bool = False) -> list[Target]:
     """Print what many tickets take, and return the targets."""
     count = FEW if quick else MANY
-    FOLDER.mkdir(exist_ok=True)
+    FOLDER.mkdir(parents=True, exist_ok=True)
     try:
         return _measured(count, rounds=5 if quick else 3)
     finally:
