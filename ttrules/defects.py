@@ -180,9 +180,9 @@ def _break_relation(
     for name, here in zip(note["fields"], sent, strict=True):
         if not here:
             owner.pop(name, None)
-        elif name not in owner:
+        else:
             node = cell.owner["properties"][name]
-            owner[name] = draw_value(draw, node, is_forced=True)
+            owner.setdefault(name, draw_value(draw, node, is_forced=True))
     site = rules.cell(note["entity"], cell.name)
     params = {key: note[key] for key in ("relation", "fields") if key in note}
     return rules.finding("process_dependent", (*at, cell.name), site, params)

@@ -42,21 +42,22 @@ class TestBroken:
             return
 
         name, book = case.process, case.book
-        self.break_it(case, strategies.broken(name, cell=(entity, field), book=book), entity, field)
+        drawn = strategies.broken(name, cell=(entity, field), book=book)
+        self.break_it(1, case, drawn, entity, field)
         for target in cells(case.schema):
             for defect in DEFECTS:
                 if self.is_of(target, entity, field) and defect.applies(target):
                     drawn = strategies._broken(book, name, [(target, defect)])
-                    self.break_it(case, drawn, entity, field, defect.code)
+                    self.break_it(2, case, drawn, entity, field, defect.code)
 
     def is_of(self, target: Target, entity: str, field: str) -> bool:
         """Say whether a target is a place of a cell."""
         return (target.owner[ANNOTATION]["entity"], target.name) == (entity, field)
 
-    def break_it(self, case: Case, drawn: Strategy, *told_of: str) -> None:
-        """Break a cell once in a payload as small as can be, once in another."""
+    def break_it(self, times: int, case: Case, drawn: Strategy, *told_of: str) -> None:
+        """Break a cell some times, the first time in a payload as small as can be."""
 
-        @few(2)
+        @few(times)
         @given(drawn)
         def check(pair: tuple[dict[str, Any], Finding]) -> None:
             payload, finding = pair

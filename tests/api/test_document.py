@@ -1,0 +1,154 @@
+"""The document that clients are given: generated, valid, and what the tables of the server say."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import jsonschema_rs
+import pytest
+from openapi_spec_validator import OpenAPIV30SpecValidator
+
+from server.document import base_path, load, methods, served
+from server.filtering import FIELDS, OPERATOR_MEANINGS, OTHERS, read_query
+from server.schema import FILTERED
+from tests.api.contract import BASE, DOCUMENT, as_json_schema, resolved
+from tests.placing import payload_of
+from ttrules.book import shipped
+
+if TYPE_CHECKING:
+    from tests.api.conftest import Server
+
+#: The parameters of the list by their names.
+PARAMETERS: dict[str, dict[str, Any]] = {
+    each["name"]: each
+    for each in map(resolved, DOCUMENT["paths"]["/troubleTicket"]["get"]["parameters"])
+}
+#: What a query may say of a member, by how it compares, and what it may not.
+VALUES: dict[str, tuple[list[Any], list[Any]]] = {
+    "text": ([[""], ["a", "b"], []], [[1]]),
+    "number": ([[1], [1, -(10**18) + 1]], [["x"], [], [1.5], [10**18]]),
+    "instant": (
+        [["2026-01-31"], ["2026-01-31T00:00:00Z", "2024-02-29"]],
+        [["2026-02-30"], ["now"], [], [""]],
+    ),
+}
+
+
+def is_valid(schema: dict[str, Any], value: Any) -> bool:
+    """Say whether a value meets a schema of the document."""
+    shapes = {"components": {"schemas": DOCUMENT["components"]["schemas"]}}
+    whole = as_json_schema({**schema, **shapes})
+    return jsonschema_rs.is_valid(whole, value, validate_formats=True)
+
+
+class TestWhole:
+    """The document as a whole."""
+
+    @pytest.mark.parametrize("prefix", ["", "/gateway"])
+    def test_valid(self, prefix: str) -> None:
+        """It is OpenAPI 3.0, its examples included."""
+        OpenAPIV30SpecValidator(served(load(), shipped(), prefix)).validate()
+
+    def test_served(self, server: Server) -> None:
+        """It is what the server gives, to anybody."""
+        assert server.stranger().get("/openapi.json").json() == json.loads(json.dumps(DOCUMENT))
+
+    def test_written(self) -> None:
+        """Everything that was written is still there; nothing of the source is changed."""
+        before = load()
+        source = load()
+        served(source, shipped(), "/x")
+        assert source == before
+        for path, item in before["paths"].items():
+            for verb, operation in item.items():
+                if verb != "parameters":
+                    told = DOCUMENT["paths"][path][verb]
+                    assert told["operationId"] == operation["operationId"]
+                    assert told["responses"].keys() == operation["responses"].keys()
+
+    def test_request_id(self) -> None:
+        """Every answer of every operation has the request's id."""
+        for item in DOCUMENT["paths"].values():
+            for operation in (each for verb, each in item.items() if verb != "parameters"):
+                for answer in map(resolved, operation["responses"].values()):
+                    assert "X-Request-Id" in answer["headers"]
+
+    def test_methods(self) -> None:
+        """Each path has the Allow header of its methods."""
+        found = {pattern.pattern: allow for pattern, allow in methods(load())}
+        assert len(found) == len(DOCUMENT["paths"])
+        assert base_path(DOCUMENT) == BASE
+        for path, allow in (
+            ("/troubleTicket", "GET, POST, HEAD"),
+            ("/troubleTicket/1", "GET, PATCH, HEAD"),
+            ("/hub", "POST, DELETE"),
+        ):
+            (names,) = {
+                allow for pattern, allow in methods(load()) if pattern.fullmatch(BASE + path)
+            }
+            assert names == allow
+
+
+class TestRules:
+    """The rules of the processes stand in the shapes of requests."""
+
+    @pytest.mark.parametrize("process", ["Complaint Add", "Customer Trouble Ticket Add"])
+    def test_add(self, process: str) -> None:
+        """A payload that ttrules lets pass meets the shape; one that lacks a field does not."""
+        schema = DOCUMENT["paths"]["/troubleTicket"]["post"]["requestBody"]["content"]
+        payload = payload_of(process, "minimal")
+        assert is_valid(schema["application/json"]["schema"], payload)
+        for name in payload:
+            less = {key: value for key, value in payload.items() if key != name}
+            assert not is_valid(schema["application/json"]["schema"], less), name
+
+    def test_change(self) -> None:
+        """A merge patch meets the rules of a change by either media type."""
+        content = DOCUMENT["paths"]["/troubleTicket/{troubleTicketId}"]["patch"]["requestBody"]
+        for media_type in ("application/json", "application/merge-patch+json"):
+            schema = content["content"][media_type]["schema"]
+            assert is_valid(schema, {"@type": "TroubleTicket", "severity": "Low"})
+            assert is_valid(schema, {"@type": "TroubleTicket", "severity": None})
+            assert not is_valid(schema, {"@type": "TroubleTicket", "severity": "low"})
+            assert not is_valid(schema, {"@type": "TroubleTicket", "id": "1"})
+
+
+class TestFilters:
+    """The parameters of the list are those that filtering takes."""
+
+    def test_names(self) -> None:
+        """Every filter is there, and every operator that is there is one."""
+        assert {name for name in PARAMETERS if "." not in name} == {*FIELDS, *OTHERS}
+        for name in (each for each in PARAMETERS if "." in each):
+            field, _, operator = name.partition(".")
+            assert field in FIELDS
+            assert operator in OPERATOR_MEANINGS
+
+    @pytest.mark.parametrize("name", [*FIELDS, "creationDate.gte", "name.ne", "priority.lt"])
+    def test_values(self, name: str) -> None:
+        """What the schema of a filter allows is taken, and what it refuses is refused."""
+        schema = PARAMETERS[name]["schema"]
+        good, bad = VALUES[FILTERED.get(FIELDS[name.partition(".")[0]], "text")]
+        for value in good:
+            assert is_valid(schema, value)
+            text = ",".join(map(str, value))
+            assert read_query(f"{name}={text}".encode()).conditions
+        for value in bad:
+            assert not is_valid(schema, value)
+
+    def test_lists(self) -> None:
+        """A value is a list whose members are separated by commas, as its example is."""
+        for name in {*PARAMETERS} - {"offset", "limit"}:
+            told = PARAMETERS[name]
+            assert (told["style"], told["explode"]) == ("form", False)
+            if "example" in told:
+                assert is_valid(told["schema"], told["example"])
+
+    def test_sort(self) -> None:
+        """Every member that can be filtered can be sorted by, in both directions."""
+        schema = PARAMETERS["sort"]["schema"]
+        for name in FIELDS:
+            assert is_valid(schema, [name])
+            assert is_valid(schema, [f"-{name}"])
+        assert not is_valid(schema, ["description"])
