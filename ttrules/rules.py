@@ -10,6 +10,7 @@ Pure: a payload is never changed, and nothing here reads a file, a clock or a lo
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import jsonschema_rs
@@ -43,6 +44,8 @@ RawError: TypeAlias = tuple["Path", "Path", str | None]
 Placed: TypeAlias = tuple["Path", Finding]
 
 _SUGGESTED: Final = 20
+#: The names that the engine takes for numbers.
+_NUMERAL: Final = re.compile(r"\+?[0-9]+")
 #: Types whose values are JSON, all of them: an engine that names an error has read every text.
 _WHOLE: Final = frozenset({str, bool, type(None)})
 _RANK: Final = {code: rank for rank, code in enumerate(PRECEDENCE)}
@@ -109,10 +112,13 @@ class Rules:
 
     def _by_fast(self, payload: object) -> list[RawError]:
         raw: list[RawError] = []
+        numerals: dict[Path, dict[str, list[str]]] = {}
         for error in self._errors(payload):
-            where = tuple(error.schema_path)
+            where, path = tuple(error.schema_path), tuple(error.instance_path)
+            if path and isinstance(path[-1], int):
+                path = _named(payload, path, numerals)
             missing = error.kind.as_dict()["property"] if where[-1] == "required" else None
-            raw.append((tuple(error.instance_path), where, missing))
+            raw.append((path, where, missing))
         return raw
 
     def _by_reference(self, payload: object) -> list[RawError]:
@@ -263,6 +269,25 @@ def _code_of(site: Site, value: object) -> str:
     if site.not_empty and (is_blank(value) if isinstance(value, str) else not value):
         return "empty"
     return KEYWORD_CODES[site.keyword]
+
+
+def _named(payload: object, path: Path, numerals: dict[Path, dict[str, list[str]]]) -> Path:
+    """Return a path whose last part, a number, may be the name of a member.
+
+    The engine tells of a member that is called "5", "05" or "+5" as 5. Only unknown members are
+    called so, and each unknown member has an error of its own: they take turns. `numerals` keeps
+    those of each object by their number, since an object may have many.
+    """
+    owner, place = value_at(payload, path[:-1]), path[:-1]
+    if not isinstance(owner, dict):
+        return path
+    if place not in numerals:
+        numerals[place] = {}
+        for name in owner:
+            if _NUMERAL.fullmatch(name):
+                number = name.removeprefix("+").lstrip("0") or "0"
+                numerals[place].setdefault(number, []).append(name)
+    return (*place, numerals[place][str(path[-1])].pop())
 
 
 def expectation(code: str, node: Mapping[str, Any]) -> dict[str, Any]:
