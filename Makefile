@@ -37,7 +37,7 @@ docs: $(VENV)/.made schemas ## Write docs/reference/ from spec/ and from the tab
 
 bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/run.py
-	$(BIN)/python tests/benchmarks/server.py
+	$(BIN)/python tests/benchmarks/serving.py
 	$(BIN)/python tests/benchmarks/listing.py
 
 wheel: $(VENV)/.made ## Build dist/ttrules-*.whl
