@@ -6,6 +6,7 @@ The profile is the one named by HYPOTHESIS_PROFILE; else `ci` where CI is set, a
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
@@ -19,3 +20,8 @@ settings.register_profile(
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # Whoever runs the tests in the background lets them ignore Ctrl-C, and the programs that they
+    # start, too; some tests interrupt these.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
