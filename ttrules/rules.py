@@ -260,13 +260,18 @@ def _order(placed: Placed) -> tuple[Path, str]:
     return placed[0], placed[1].code
 
 
+def _is_empty(value: object) -> bool:
+    """Say whether a value is a blank text or a list of nothing; 0 and false are something."""
+    return is_blank(value) if isinstance(value, str) else value in ([], ())
+
+
 def _code_of(site: Site, value: object) -> str:
     """Return the finding code for a value that fails the keyword of `site`."""
     if value is None:
         return "null"
     if site.keyword == "type":
         return "type"
-    if site.not_empty and (is_blank(value) if isinstance(value, str) else not value):
+    if site.not_empty and _is_empty(value):
         return "empty"
     return KEYWORD_CODES[site.keyword]
 
