@@ -66,6 +66,9 @@ include-name = "PATCH /troubleTicket/{{troubleTicketId}}"
 # 400 and 409 since what a change must be like depends on the ticket; 412 since an If-Match does.
 [operations.checks.positive_data_acceptance]
 expected-statuses = ["2xx", 401, 404, 400, 409, 412]
+# A stale If-Match is told before the body is judged.
+[operations.checks.negative_data_rejection]
+expected-statuses = [400, 401, 403, 404, 405, 406, 409, 412, 415, 422, 428, 429]
 
 [[operations]]
 include-name = "POST /hub"
