@@ -195,6 +195,7 @@ class TestBounds:
         """A job whose asker has gone is done all the same, and the writer lives on."""
 
         async def given_up() -> None:
+            """Ask, and give up before there is an answer."""
             held = Held(store)
             task = asyncio.create_task(store.write(writing("a")))
             await asyncio.sleep(0)
@@ -216,6 +217,7 @@ class TestReading:
         store.submit(writing("a")).result(30)
 
         async def read() -> list[Any]:
+            """Read in a thread of the store."""
             count = select(func.count()).select_from(content)
             return [
                 await store.read(lambda c: c.scalar(count), by_key=by_key)
