@@ -91,8 +91,14 @@ class Store:
         self.url = make_url(url)
         self.is_embedded = self.url.get_backend_name() == "sqlite"
         self._lock = _lock(self.url) if self.is_embedded else None
-        self._reading = _engine(self.url, readers + 1)
-        self._writing = _engine(self.url, 1, writes=True) if self.is_embedded else self._reading
+        shared = _engine(self.url, readers + 1)
+        self._writing = _engine(self.url, 1, writes=True) if self.is_embedded else shared
+        # SQLite keeps to one moment by itself; PostgreSQL is asked to, over the same connections.
+        self._reading = (
+            shared
+            if self.is_embedded
+            else shared.execution_options(isolation_level="REPEATABLE READ")
+        )
         self._readers = ThreadPoolExecutor(readers, "reader")
         self._jobs: queue.SimpleQueue[tuple[Job, Waiting] | None] = queue.SimpleQueue()
         self._here: Connection | None = None

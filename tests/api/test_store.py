@@ -226,6 +226,19 @@ class TestReading:
 
         assert asyncio.run(read()) == [1, 1]
 
+    def test_one_moment(self, store: Store) -> None:
+        """What is committed between two statements of one read is not seen by the second."""
+
+        def ask(connection: Connection) -> list[int]:
+            """Count, let a change be committed, and count again."""
+            count = select(func.count()).select_from(content)
+            before = connection.execute(count).scalar_one()
+            store.submit(writing("meanwhile")).result(30)
+            return [before, connection.execute(count).scalar_one()]
+
+        assert store.read_now(ask) == [0, 0]
+        assert written(store) == ["meanwhile"]
+
     def test_only(self, tmp_path: Path) -> None:
         """An embedded database refuses to be written by what reads."""
         embedded = Store(f"sqlite:///{tmp_path}/t.db").open()
