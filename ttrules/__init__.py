@@ -13,8 +13,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ttrules.book import Book, shipped
-from ttrules.change import Change
 from ttrules.errors import (
     EngineFailed,
     NoSuchCell,
@@ -47,6 +45,9 @@ _VERBS: Final = frozenset(
 )
 
 if TYPE_CHECKING:
+    from ttrules.book import Book, shipped
+    from ttrules.change import Change
+
     _book = shipped()
     cell = _book.cell
     check = _book.check
@@ -58,13 +59,16 @@ if TYPE_CHECKING:
     validate_new = _book.validate_new
 else:  # a type checker would take any name for one of this module
 
-    def __getattr__(name: str) -> Any:  # noqa: ANN401 - any of the verbs
-        """Return a verb; the shipped book is read when the first one is asked for."""
-        if name not in _VERBS:
+    def __getattr__(name: str) -> Any:  # noqa: ANN401 - a verb or a class
+        """Return a verb, Book or Change; rules and engines are read when one is asked for."""
+        if name not in _VERBS | {"Book", "Change"}:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)
-        verb = globals()[name] = getattr(shipped(), name)
-        return verb
+        from ttrules import book
+
+        found = getattr(book, name) if name not in _VERBS else getattr(book.shipped(), name)
+        globals()[name] = found
+        return found
 
 
 def load(
@@ -79,6 +83,7 @@ def load(
     Raises SpecError with every problem of the files, each with its line and column.
     """
     # Imported here since the shipped rules need no YAML and no compiler.
+    from ttrules.book import Book
     from ttrules.compile import compile_book, compile_schemas
     from ttrules.spec import load_spec
 

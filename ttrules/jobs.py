@@ -14,19 +14,24 @@ from collections import deque
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ttrules.errors import TTRulesError
-from ttrules.judging import Judge, Tally
+from ttrules.judging import Judge
 from ttrules.reading import Payload, Reading, Span
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
     from concurrent.futures import Future
 
-    from ttrules.judging import Question
+    from ttrules.judging import Question, Tally
     from ttrules.reading import Part
 
 #: Payloads of one part each are handed on together, up to so many characters.
 _TOGETHER: Final = 1 << 16
-_NOTHING: Final = Tally(0, 0, [])
+#: So many stretches of a file go to a process together, since to hand them on one by one costs a
+#: fourth of what judging them does. What arrives bit by bit is handed on as it arrives.
+_GROUP: Final = 16
+#: After so much to be said a process hands its tallies back, whatever is left of the group, so that
+#: no process holds more than one task's.
+_MUCH: Final = 1_000
 
 
 class WorkerDied(TTRulesError):  # noqa: N818 - a statement, as the house style asks
@@ -84,25 +89,48 @@ def in_order(tasks: Iterable[Task], question: Question, jobs: int) -> Generator[
 
 def _shared(tasks: Iterable[Task], question: Question, jobs: int) -> Iterator[tuple[Task, Tally]]:
     # Imported here since most files need no second process.
-    from concurrent.futures import Future, ProcessPoolExecutor
+    from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
-    under_way: deque[tuple[Task, Future[Tally]]] = deque()
-    nothing: Future[Tally] = Future()
-    nothing.set_result(_NOTHING)
+    under_way: deque[tuple[list[Task], Future[list[Tally]]]] = deque()
     pool = ProcessPoolExecutor(jobs, initializer=begin, initargs=(question,))
+
+    def handed_on(group: list[Task]) -> Future[list[Tally]]:
+        """Let a process begin with a group."""
+        return pool.submit(work, [task.parts for task in group])
+
+    def told() -> Iterator[tuple[Task, Tally]]:
+        """Yield the tasks of the first group with their tallies, all of them."""
+        group, future = under_way.popleft()
+        while group:
+            tallies = future.result()
+            yield from zip(group, tallies, strict=False)
+            group = group[len(tallies) :]
+            future = handed_on(group) if group else future
+
     try:
-        for task in tasks:
-            under_way.append((task, pool.submit(work, task.parts) if task.parts else nothing))
+        for group in _groups(tasks):
+            under_way.append((group, handed_on(group)))
             if len(under_way) > 2 * jobs:
-                first, tally = under_way.popleft()
-                yield first, tally.result()
-        for last, tally in under_way:
-            yield last, tally.result()
+                yield from told()
+        while under_way:
+            yield from told()
     except BrokenProcessPool as error:
         raise WorkerDied from error
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _groups(tasks: Iterable[Task]) -> Iterator[list[Task]]:
+    """Yield tasks in groups: stretches of a file together, all others alone."""
+    group: list[Task] = []
+    for task in tasks:
+        group.append(task)
+        if len(group) == _GROUP or not any(isinstance(part, Span) for part in task.parts):
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 _judge: Judge
@@ -115,6 +143,13 @@ def begin(question: Question) -> None:
     _judge = Judge(question)
 
 
-def work(parts: tuple[Part, ...]) -> Tally:
-    """Return the Tally of some parts, in a process that has begun."""
-    return _judge.judge(parts)
+def work(parts_of_tasks: list[tuple[Part, ...]]) -> list[Tally]:
+    """Return the Tallies of some tasks, the first of them at least, in a process that has begun."""
+    tallies: list[Tally] = []
+    said = 0
+    for parts in parts_of_tasks:
+        tallies.append(_judge.judge(parts))
+        said += len(tallies[-1].judged)
+        if said >= _MUCH:
+            break
+    return tallies

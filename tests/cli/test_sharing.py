@@ -135,23 +135,32 @@ class TestJobs:
         """What is no sensible number of processes is a wrong use."""
         assert run("check", "--jobs", value, "-").code == 2
 
-    def test_in_order_and_bounded(self) -> None:
-        """Tallies come in the order of their tasks, and few tasks are taken ahead of them."""
+    @pytest.mark.parametrize("are_spans", [False, True])
+    def test_in_order_and_bounded(self, file: File, *, are_spans: bool) -> None:
+        """Tallies come in the order of their tasks, and few of them are taken ahead of these.
+
+        Stretches of a file go in groups; what arrives bit by bit never waits for more.
+        """
+        path = str(file("a.jsonl", b"1\n" * 200))
         taken: list[str] = []
+
+        def part(number: int) -> Lines | Span:
+            """Return a part of so many payloads."""
+            return Span(path, 0, 2 * number) if are_spans else Lines(b"1\n" * number)
 
         def tasks() -> Iterator[Task]:
             """Yield tasks, and take down which."""
-            for number in range(20):
+            for number in range(200):
                 taken.append(str(number))
-                yield Task(str(number), (Lines(b"1\n" * number),) if number % 4 else ())
+                yield Task(str(number), (part(number),) if number % 40 else ())
 
         ahead: list[int] = []
         told: list[tuple[str, int]] = []
         for task, tally in in_order(tasks(), Question(), 2):
             ahead.append(len(taken) - len(told))
             told.append((task.name, tally.payloads))
-        assert told == [(str(n), n if n % 4 else 0) for n in range(20)]
-        assert max(ahead) == 5
+        assert told == [(str(n), n if n % 40 else 0) for n in range(200)]
+        assert max(ahead) in (range(6, 5 * jobs._GROUP + 1) if are_spans else {5})
 
     def test_worker(self, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
         """A worker says what a judge says, and leaves interrupts to the process that began it."""
@@ -163,7 +172,21 @@ class TestJobs:
         finally:
             signal.signal(signal.SIGINT, before)
         parts = (Payload(3, 1, json.dumps(wrong).encode()), Lines(b"\n1\n"))
-        assert jobs.work(parts) == Judge(Question()).judge(parts)
+        tally = Judge(Question()).judge(parts)
+        assert jobs.work([parts, (), parts]) == [tally, Tally(0, 0, []), tally]
+        # With much to say it comes back before the end, after one at least.
+        for much, done in ((1, 1), (len(tally.judged) + 1, 2)):
+            monkeypatch.setattr(jobs, "_MUCH", much)
+            assert jobs.work([parts, parts, parts]) == [tally] * done
+
+    def test_much(
+        self, run: Run, file: File, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, Any]
+    ) -> None:
+        """Where there is much to say about every payload, the report is still the whole one."""
+        monkeypatch.setattr(jobs, "_MUCH", 2)
+        monkeypatch.setattr(reading, "SPAN", 64)
+        args = ("check", file("a.jsonl", "\n".join([json.dumps(wrong)] * 50)), "--jobs")
+        assert run(*args, "2") == run(*args, "1")
 
     def test_death(self, run: Run, file: File, monkeypatch: pytest.MonkeyPatch) -> None:
         """Without a worker there is no verdict: the program has failed, and says so."""
