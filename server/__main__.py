@@ -8,20 +8,25 @@ from __future__ import annotations
 
 import json
 import os
+import secrets as randomness
+import signal
 import socket
 import sys
+import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+import prometheus_client
 from sqlalchemy.exc import DBAPIError
 
-from server import document, operators
+from server import document, operators, outbox
 from server.config import BadSetting, Config, read_config
-from server.observe import log_to_standard_error
+from server.delivery import Delivery
+from server.observe import Metrics, log_to_standard_error
 from server.schema import NewerSchema
 from server.store import Locked, NotMigrated, Store
 from ttrules.book import shipped
@@ -46,6 +51,9 @@ _MENDABLE: Final = (
 )
 #: The operators of a sandbox, and the file that keeps their secrets beside its database.
 _DEMO: Final = ("operator-a", "operator-b")
+_KEY_FILE: Final = "signing.key"
+#: How often a process that only delivers looks how full the outbox is, in seconds.
+_LOOK: Final = 5.0
 _DEMO_FILE: Final = "sandbox-operators.json"
 #: The headers of a connection are held by the parser before anything of ours sees them.
 _PARSED_HEADERS: Final = 64 << 10
@@ -86,7 +94,9 @@ def serve(*, workers: int | None) -> None:
             _listen(listener, config)
             store.open()
             secrets = _sandbox(store) if config.sandbox else {}
-            app = make(config, store)
+            metrics = Metrics()
+            delivery = _delivery(config, store, metrics) if store.is_embedded else None
+            app = make(config, store, metrics, delivery)
             _told(config, listener.getsockname()[1], secrets)
             uvicorn.Server(uvicorn.Config(app, **_uvicorn(config))).run(sockets=[listener])
 
@@ -98,6 +108,36 @@ def application() -> App:
     config = read_config(os.environ)
     log_to_standard_error(config.log_level)
     return make(config, Store(config.database_url).open())
+
+
+@cli.command()
+def deliver() -> None:
+    """Deliver events until told to stop. With SQLite `serve` does so itself."""
+    with _mending(), _store(config := read_config(os.environ)) as store:
+        if store.is_embedded:
+            message = "a database that other processes can share; with SQLite `serve` delivers,"
+            raise BadSetting("TTR_DATABASE_URL", config.database_url, message)
+        log_to_standard_error(config.log_level)
+        metrics = Metrics()
+        delivery = _delivery(config, store.open(), metrics)
+        if config.metrics_port:
+            prometheus_client.start_http_server(
+                config.metrics_port, config.host, registry=metrics.registry
+            )
+        ended = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: ended.set())
+        delivery.start()
+        click.echo("Delivering events")
+        sys.stdout.flush()
+        while not ended.wait(_LOOK):
+            with suppress(DBAPIError):  # it is away, and delivery waits for it
+                metrics.fill(store.read_now(outbox.depth))
+        delivery.stop()
+
+
+def _delivery(config: Config, store: Store, metrics: Metrics) -> Delivery:
+    return Delivery(store, config, metrics, master=master_key(config, store))
 
 
 @cli.command()
@@ -174,6 +214,27 @@ def _store(config: Config | None = None) -> Iterator[Store]:
         store.close()
 
 
+def master_key(config: Config, store: Store) -> bytes:
+    """Return what signing keys are derived from. Raises BadSetting where there is nothing."""
+    if config.signing_key:
+        return config.signing_key
+    if not store.is_embedded:
+        expected = "a key of at least 32 random bytes in base64, the same for all processes,"
+        raise BadSetting("TTR_SIGNING_KEY", None, expected)
+    path = Path(store.url.database or "").parent / _KEY_FILE
+    if not path.exists():
+        _write_privately(path, randomness.token_bytes(32).hex())
+    return bytes.fromhex(path.read_text("ascii"))
+
+
+def _write_privately(path: Path, text: str) -> None:
+    """Write a file that nobody else may read, as a whole or not at all."""
+    aside = path.with_name(f"{path.name}.new")
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+        file.write(text)
+    aside.rename(path)
+
+
 def _now() -> int:
     return time.time_ns() // 1000
 
@@ -212,9 +273,7 @@ def _sandbox(store: Store) -> dict[str, str]:
         return secrets
     for name in _DEMO:
         secrets[name] = store.submit(partial(_demo, name)).result()
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(file, "w", encoding="utf-8") as opened:
-        json.dump(secrets, opened, indent=2)
+    _write_privately(path, json.dumps(secrets, indent=2))
     return secrets
 
 

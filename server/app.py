@@ -8,6 +8,7 @@ nothing: a body is parsed strictly in wire and judged by ttrules, a query read i
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -23,10 +24,11 @@ from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from starlette.exceptions import HTTPException
 
-from server import document
+from server import document, outbox
 from server.auth import CHALLENGES, Auth, security_map
 from server.dispatch import Dispatch, Operations, Shortcut
 from server.errors import BY_STATUS, Refused
+from server.events import Events
 from server.hub import Hub
 from server.limits import NOTED, Limits, send_answer
 from server.observe import Metrics
@@ -35,12 +37,13 @@ from server.wire import dumps, refusal
 from ttrules.book import shipped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     from connexion.lifecycle import ConnexionRequest
     from werkzeug import Response
 
     from server.config import Config
+    from server.delivery import Delivery
     from server.limits import App, Receive, Scope, Send
     from server.store import Store
     from server.wire import Operation
@@ -48,22 +51,30 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def make(config: Config, store: Store) -> App:
+def make(
+    config: Config, store: Store, metrics: Metrics | None = None, delivery: Delivery | None = None
+) -> App:
     """Return the server as an ASGI application, over a store that is open.
 
-    The store is closed when the application's lifespan ends. Raises what Connexion raises of a
+    `delivery` is what delivers events in this process, if it is this one. It begins with the
+    application's lifespan and ends with it, as the store does. Raises what Connexion raises of a
     document that it cannot mount.
     """
     spec = document.load()
     base = document.base_path(spec)
-    metrics = Metrics()
+    metrics = metrics or Metrics()
+    wake = delivery.wake if delivery is not None else _nothing
     auth = Auth(store, config, metrics)
-    operations = Operations(_operations(store, config, spec), config.path_prefix + base)
+    operations = Operations(_operations(store, config, spec, wake), config.path_prefix + base)
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         """Let everything go once the last request is answered."""
+        if delivery is not None:
+            delivery.start()
         yield
+        if delivery is not None:
+            await asyncio.get_running_loop().run_in_executor(None, delivery.stop)
         auth.close()
         store.close()
 
@@ -94,10 +105,18 @@ def make(config: Config, store: Store) -> App:
     return Limits(tokens, config, metrics, base=base, allow=document.methods(spec))
 
 
-def _operations(store: Store, config: Config, spec: Mapping[str, Any]) -> dict[str, Operation]:
+def _nothing() -> None:
+    """Wake nobody: others look at the outbox by themselves."""
+
+
+def _operations(
+    store: Store, config: Config, spec: Mapping[str, Any], wake: Callable[[], None]
+) -> dict[str, Operation]:
     """Return the function of each operation by its operationId."""
-    tickets = Tickets(store, shipped())
-    hub = Hub(store, config, spec["components"]["schemas"])
+    shapes = spec["components"]["schemas"]
+    events = Events(shipped().data["lifecycle"], shapes)
+    tickets = Tickets(store, shipped(), events, wake)
+    hub = Hub(store, config, shapes, events, wake)
     return {
         "listTroubleTicket": tickets.list,
         "createTroubleTicket": tickets.create,
@@ -185,6 +204,7 @@ def _add_pages(  # noqa: PLR0913, PLR0917 - what the pages show
     @pages.get("/metrics")
     def numbers() -> flask.Response:
         metrics.waiting.set(store.waiting)
+        metrics.fill(store.read_now(outbox.depth))
         shown = prometheus_client.generate_latest(metrics.registry)
         return flask.Response(shown, content_type=prometheus_client.CONTENT_TYPE_LATEST)
 

@@ -7,8 +7,10 @@ a sentence.
 
 from __future__ import annotations
 
+import ipaddress
 import re
 import ssl
+from base64 import b64decode
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 #: What stands between the user and the host of an address.
 _PASSWORD: Final = re.compile(r"(?<=:)[^/]*(?=@)")
+#: How many bytes a key must have that signatures are made with (RFC 2104, section 3).
+_KEY_SIZE: Final = 32
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -80,6 +84,13 @@ def _file(value: str) -> str:
 
 def _level(value: str) -> int:
     return {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}[value]
+
+
+def _key(value: str) -> bytes:
+    key = b64decode(value, validate=True)
+    if value and len(key) < _KEY_SIZE:
+        raise ValueError
+    return key
 
 
 def _prefix(value: str) -> str:
@@ -186,7 +197,27 @@ class Config:
         "0",
         _flag,
         "0 or 1",
-        "Let callbacks be http or https on this machine's loopback addresses. For development.",
+        "Let callbacks be http or https on this machine's loopback addresses. For development, and"
+        " only where the server itself listens at such an address.",
+    )
+    signing_key: bytes = _setting(
+        "",
+        _key,
+        "at least 32 random bytes in base64",
+        "What the keys that sign events are derived from; all processes need the same. With SQLite"
+        " one is made beside the database when there is none.",
+    )
+    events_kept: int = _setting(
+        "30",
+        _count,
+        "a whole number of days from 1",
+        "For how many days events that were delivered, or given up, are kept.",
+    )
+    metrics_port: int = _setting(
+        "0",
+        _port,
+        "a port",
+        "Where a process that only delivers shows its numbers; 0 for nowhere.",
     )
     log_level: int = _setting(
         "INFO",
@@ -223,12 +254,22 @@ def read_config(environment: Mapping[str, str]) -> Config:
     config = Config(**values)
     if config.workers > 1 and config.database_url.startswith("sqlite"):
         raise BadSetting("TTR_WORKERS", str(config.workers), "1, since SQLite serves one process,")
+    if config.allow_loopback_callbacks and not _is_loopback(config.host):
+        expected = "0, since others can reach the server at TTR_HOST,"
+        raise BadSetting("TTR_ALLOW_LOOPBACK_CALLBACKS", "1", expected)
     if bool(config.tls_certificate) != bool(config.tls_key):
         raise BadSetting("TTR_TLS_KEY", config.tls_key, "both a certificate and a key, or neither,")
     if config.tls_certificate and not _is_pair(config.tls_certificate, config.tls_key):
         expected = "a PEM certificate with its key, which no password protects,"
         raise BadSetting("TTR_TLS_CERTIFICATE", config.tls_certificate, expected)
     return config
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _is_pair(certificate: str, key: str) -> bool:

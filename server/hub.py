@@ -1,7 +1,7 @@
 """The operations on the hub: the one address of each operator that events are sent to.
 
 Setting an address replaces the one that was set (TMF630 part 1 lets a hub take one listener only);
-resetting it is a 204 also by its id. Who delivers what is not decided here.
+resetting it is a 204 also by its id, and discards what waits to be sent there.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import uuid4
 
 import jsonschema_rs
-from sqlalchemy import delete, insert
 
+from server import outbox
 from server.callbacks import checked
 from server.errors import Refused
-from server.schema import subscription
 from server.wire import Answer, dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Connection
 
     from server.config import Config
+    from server.events import Events
     from server.store import Store
     from server.wire import Asked
 
@@ -34,8 +34,17 @@ SHAPE: Final = "EventSubscriptionInput"
 class Hub:
     """The operations, over a store. `shapes` are the document's components/schemas."""
 
-    def __init__(self, store: Store, config: Config, shapes: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        config: Config,
+        shapes: Mapping[str, Any],
+        events: Events,
+        wake: Callable[[], None],
+    ) -> None:
         self._store = store
+        self._events = events
+        self._wake = wake
         self._config = config
         self._shape = jsonschema_rs.Draft202012Validator(dict(shapes[SHAPE]), validate_formats=True)
 
@@ -45,6 +54,7 @@ class Hub:
         for error in self._shape.iter_errors(body):
             place = "".join(f"/{part}" for part in error.instance_path)
             raise Refused("invalidBody", f"{place or 'The body'} is not what it should be.")
+        self._events.wanted(body.get("query"))
         loop = asyncio.get_running_loop()
         allow = self._config.allow_loopback_callbacks
         callback = await loop.run_in_executor(
@@ -54,23 +64,17 @@ class Hub:
 
         def job(connection: Connection) -> None:
             """Replace the address."""
-            connection.execute(_mine(asked.operator))
-            connection.execute(insert(subscription).values(operator=asked.operator, **row))
+            outbox.subscribe(connection, asked.operator, row)
 
         await self._store.write(job)
+        self._wake()
         shown = {name: value for name, value in row.items() if value is not None}
         headers = {"Location": f"{asked.base}/hub/{row['id']}"}
         return Answer(status=201, headers=headers, body=dumps(shown))
 
     async def unregister(self, asked: Asked) -> Answer:
         """DELETE /hub, or /hub/{id}: 204, and no address is set any more."""
-        statement = _mine(asked.operator)
-        if "subscriptionId" in asked.path:
-            statement = statement.where(subscription.c.id == asked.path["subscriptionId"])
-        if not await self._store.write(lambda c: c.execute(statement).rowcount):
+        number = asked.path.get("subscriptionId")
+        if not await self._store.write(lambda c: outbox.unsubscribe(c, asked.operator, number)):
             raise Refused("notFound")
         return Answer(status=204)
-
-
-def _mine(operator: str) -> Any:  # noqa: ANN401 - a Delete
-    return delete(subscription).where(subscription.c.operator == operator)

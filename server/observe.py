@@ -11,10 +11,13 @@ import logging
 import sys
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+
+if TYPE_CHECKING:
+    from server.outbox import Depth
 
 #: The members of a record that are not for the line, or stand there under other names.
 _USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
@@ -77,6 +80,29 @@ class Metrics:
         self.waiting = Gauge(
             "ttr_jobs_waiting", "Changes that wait for the writer.", registry=self.registry
         )
+        self.attempts = Counter(
+            "ttr_event_attempts",
+            "Attempts to deliver an event, by what came of them.",
+            ("fate",),
+            registry=self.registry,
+        )
+        self.attempt_seconds = Histogram(
+            "ttr_event_attempt_seconds",
+            "How long attempts to deliver took.",
+            registry=self.registry,
+            buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 15, 20),
+        )
+        self.pending = Gauge(
+            "ttr_events_pending", "Events that wait to be delivered.", registry=self.registry
+        )
+        self.oldest = Gauge(
+            "ttr_events_oldest_seconds",
+            "How old the oldest event is that waits.",
+            registry=self.registry,
+        )
+        self.dead = Gauge(
+            "ttr_events_dead", "Events that were given up, and are kept.", registry=self.registry
+        )
         # To look a label up costs more than to count.
         self._counted = cache(self.requests.labels)
         self._timed = cache(self.seconds.labels)
@@ -85,3 +111,14 @@ class Metrics:
         """Count an answer to a request."""
         self._counted(operation, str(status)).inc()
         self._timed(operation).observe(seconds)
+
+    def attempted(self, fate: str, seconds: float) -> None:
+        """Count an attempt to deliver an event."""
+        self.attempts.labels(fate).inc()
+        self.attempt_seconds.observe(seconds)
+
+    def fill(self, depth: Depth) -> None:
+        """Show how full the outbox is."""
+        self.pending.set(depth.pending)
+        self.oldest.set(depth.oldest)
+        self.dead.set(depth.dead)

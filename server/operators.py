@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
@@ -80,6 +80,9 @@ class Operator:
     version: int
     disabled: bool
     secret_hash: str
+    role: str = "operator"
+    signing_version: int = 1
+    signing_since: int | None = None
 
 
 def add(connection: Connection, name: str, now: int) -> str:
@@ -118,6 +121,20 @@ def _change(connection: Connection, name: str, **values: object) -> None:
     connection.execute(delete(tokens).where(tokens.c.operator == found.id))
 
 
+def rotate_signing(connection: Connection, name: str, now: int) -> Operator:
+    """Let events to an operator be signed with a new key; the one before it signs for a day too.
+
+    Raises NoSuchOperator.
+    """
+    found = named(connection, name)
+    if found is None:
+        raise NoSuchOperator(name)
+    version = found.signing_version + 1
+    changed = {"signing_version": version, "signing_since": now}
+    connection.execute(update(operators).where(operators.c.id == found.id).values(changed))
+    return replace(found, signing_version=version, signing_since=now)
+
+
 def everyone(connection: Connection) -> Sequence[Operator]:
     """Return all operators by name."""
     return [_operator(row) for row in connection.execute(select(operators).order_by("name"))]
@@ -142,6 +159,9 @@ def _operator(row: Row[tuple[object, ...]]) -> Operator:
         version=row.version,
         disabled=row.disabled is not None,
         secret_hash=row.secret_hash,
+        role=row.role,
+        signing_version=row.signing_version,
+        signing_since=row.signing_since,
     )
 
 

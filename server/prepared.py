@@ -25,6 +25,8 @@ class Prepared:
     def __init__(self, statement: ClauseElement) -> None:
         self._statement = statement
         self._texts: dict[str, str] = {}
+        #: The values that stand in the statement itself.
+        self._own: dict[str, Any] = {}
 
     def run(self, connection: Connection, values: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - the driver's cursor
         """Carry the statement out, and return the driver's cursor. Raises DBAPIError."""
@@ -32,7 +34,7 @@ class Prepared:
         text = self._texts.get(dialect.name) or self._compiled(dialect)
         assert dialect.loaded_dbapi is not None, "the connection came from somewhere"
         try:
-            return _driver(connection).execute(text, values or {})
+            return _driver(connection).execute(text, {**self._own, **(values or {})})
         except dialect.loaded_dbapi.Error as error:
             # Without the values: an error is logged, and what a ticket holds never is.
             raise DBAPIError(text, None, error) from error
@@ -41,9 +43,13 @@ class Prepared:
         # sqlite3 takes names as well as places; psycopg takes names.
         style = "named" if dialect.name == "sqlite" else dialect.paramstyle
         kind: Any = type(dialect)
-        text = self._texts[dialect.name] = str(
-            self._statement.compile(dialect=kind(paramstyle=style))
-        )
+        compiled: Any = self._statement.compile(dialect=kind(paramstyle=style))
+        self._own = {
+            name: value
+            for name, value in compiled.params.items()
+            if not compiled.binds[name].required
+        }
+        text = self._texts[dialect.name] = str(compiled)
         return text
 
 

@@ -23,8 +23,10 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
     inspect,
     select,
+    text,
 )
 
 if TYPE_CHECKING:
@@ -68,6 +70,11 @@ operator = Table(
     Column("version", Integer, nullable=False),
     Column("created", BigInteger, nullable=False),
     Column("disabled", BigInteger),
+    # Whose side it is on: an operator's, with tickets of its own, or the provider's.
+    Column("role", String(16), nullable=False, server_default="operator"),
+    # Counts the keys that events to it were signed with, and since when there is this one.
+    Column("signing_version", Integer, nullable=False, server_default="1"),
+    Column("signing_since", BigInteger),
 )
 
 token = Table(
@@ -118,6 +125,47 @@ subscription = Table(
     Column("id", String(64), nullable=False),
     Column("callback", Text, nullable=False),
     Column("query", Text),
+    # Since when every attempt has failed, and since when none is made any more.
+    Column("failing", BigInteger),
+    Column("disabled", BigInteger),
+)
+
+event = Table(
+    "event",
+    TABLES,
+    # In the order of these are the events of a ticket committed; so are those of `seq`.
+    Column(
+        "number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    ),
+    Column("id", String(64), nullable=False, unique=True),
+    Column("operator", ForeignKey("operator.id"), nullable=False),
+    Column("ticket", String(64), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("name", String(64), nullable=False),
+    # What is signed and sent, the same bytes at every attempt.
+    Column("body", LargeBinary, nullable=False),
+    Column("raised", BigInteger, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    # When the next attempt may begin; while one is under way, when it counts as lost.
+    Column("due", BigInteger, nullable=False),
+    # Which attempt is under way; nobody else may say how it ended.
+    Column("lease", String(64)),
+    Column("settled", BigInteger),
+    Column("last_status", Integer),
+    Column("last_error", Text),
+    UniqueConstraint("ticket", "seq", name="event_order"),
+    CheckConstraint("state IN ('pending', 'delivered', 'dead')", name="event_state"),
+    CheckConstraint("(state = 'pending') = (settled IS NULL)", name="event_settled_once"),
+    CheckConstraint("state = 'pending' OR lease IS NULL", name="event_lease"),
+    *(
+        Index(name, *columns, sqlite_where=text(where), postgresql_where=text(where))
+        for name, columns, where in (
+            ("event_due", ("operator", "due", "number"), "state = 'pending'"),
+            ("event_first", ("ticket", "seq"), "state = 'pending'"),
+            ("event_settled", ("settled",), "state <> 'pending'"),
+        )
+    ),
 )
 
 idempotency = Table(
@@ -137,11 +185,25 @@ schema_version = Table("schema_version", TABLES, Column("version", Integer, prim
 
 
 def _first(connection: Connection) -> None:
+    """Make all tables as they are now: what follows is for databases that have earlier ones."""
     TABLES.create_all(connection)
 
 
+def _second(connection: Connection) -> None:
+    """Let there be events, the provider's side, and keys that are changed."""
+    for statement in (
+        "ALTER TABLE operator ADD COLUMN role VARCHAR(16) NOT NULL DEFAULT 'operator'",
+        "ALTER TABLE operator ADD COLUMN signing_version INTEGER NOT NULL DEFAULT '1'",
+        "ALTER TABLE operator ADD COLUMN signing_since BIGINT",
+        "ALTER TABLE subscription ADD COLUMN failing BIGINT",
+        "ALTER TABLE subscription ADD COLUMN disabled BIGINT",
+    ):
+        connection.execute(text(statement))
+    event.create(connection)
+
+
 #: What each version of the schema does to one of the version before it.
-MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (_first,)
+MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (_first, _second)
 
 
 def version_of(connection: Connection) -> int:
@@ -159,7 +221,7 @@ def migrate(connection: Connection) -> list[int]:
     before = version_of(connection)
     if before > len(MIGRATIONS):
         raise NewerSchema(before)
-    for step in MIGRATIONS[before:]:
+    for step in MIGRATIONS[before:] if before else MIGRATIONS[:1]:
         step(connection)
     if before < len(MIGRATIONS):
         connection.execute(schema_version.delete())

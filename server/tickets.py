@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from uuid import uuid4
 
 import ttrules
-from server import kept
+from server import kept, outbox
 from server.errors import Refused
 from server.filtering import read_fields, read_query, select_fields
 from server.wire import JSON_PATCH, Answer, dumps
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from server.events import Events
     from server.filtering import Query
     from server.store import Store
     from server.wire import Asked
@@ -46,11 +47,16 @@ T = TypeVar("T")
 
 
 class Tickets:
-    """The operations, over a store and a book of rules."""
+    """The operations, over a store and a book of rules.
 
-    def __init__(self, store: Store, book: Book) -> None:
+    `wake` is called when there are events to deliver.
+    """
+
+    def __init__(self, store: Store, book: Book, events: Events, wake: Callable[[], None]) -> None:
         self._store = store
         self._book = book
+        self._events = events
+        self._wake = wake
         assert book.lifecycle is not None, "tickets have statuses"
         self._initial = book.lifecycle.initial
         self._answering: set[tuple[str, str]] = set()
@@ -156,9 +162,32 @@ class Tickets:
             if after != before:
                 version += 1
                 kept.update(connection, asked.operator, after, version)
+                self._raise(connection, asked.operator, before, after, version, asked.now)
             return _answer(200, after, version, change.report.warnings)
 
-        return await self._store.write(job)
+        answer = await self._store.write(job)
+        self._wake()
+        return answer
+
+    def _raise(  # noqa: PLR0913, PLR0917 - a change, whose it is and when
+        self,
+        connection: Connection,
+        operator: str,
+        before: Ticket,
+        after: Ticket,
+        version: int,
+        moment: datetime,
+    ) -> None:
+        """Put the events of a change into the outbox, those that its operator wants to hear of."""
+        has_address, query = outbox.query_of(connection, operator)
+        if has_address:
+            wanted = self._events.wanted(query)
+            between = self._events.between(
+                before, after, now=stamp(moment), new_id=lambda: str(uuid4())
+            )
+            raised = [each for each in between if each.name in wanted]
+            now = kept.micros(moment)
+            outbox.enqueue(connection, operator, after["id"], version, raised=raised, now=now)
 
     def _new(self, asked: Asked, sent: Ticket) -> Ticket:
         """Return a new ticket: what was sent, and what the provider fills in."""

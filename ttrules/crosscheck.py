@@ -166,6 +166,14 @@ def lifecycle_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[
     for at, status in _targets(source.value):
         if status not in moves:
             yield source.problem(at, f"no status {status!r}" + nearest(status, moves))
+    events = source.value.get("events", {})
+    for event in source.value.get("carries", {}):
+        if event not in events:
+            message = f"no event {event!r}" + nearest(event, events)
+            yield source.problem(("carries", event), message, key=True)
+    for at, member in _carried(source.value):
+        if member not in fields:
+            yield source.problem(at, f"no field {member!r}" + nearest(member, fields))
     for status, following in moves.items():
         seen: set[str] = set()
         for index, move in enumerate(following):
@@ -184,3 +192,11 @@ def _targets(lifecycle: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     for event, trigger in lifecycle.get("events", {}).items():
         if "to" in trigger:
             yield ("events", event, "to"), trigger["to"]
+
+
+def _carried(lifecycle: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
+    """Yield every member that events carry, with its place."""
+    lists = {("carries", event): names for event, names in lifecycle.get("carries", {}).items()}
+    for at, names in {**lists, ("always",): lifecycle.get("always", ())}.items():
+        for index, name in enumerate(names):
+            yield (*at, index), name

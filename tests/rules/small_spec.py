@@ -108,6 +108,9 @@ moves:
 events:
   ParcelLost: {to: lost}
   ParcelMoved: {any: true}
+carries:
+  ParcelLost: [state]
+always: [kind]
 """
 
 TEXTS = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.rules.small_spec import INTERPRETATION, Edit, loaded, refused
+from tests.rules.small_spec import INTERPRETATION, TEXTS, Edit, loaded, refused
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -220,8 +220,22 @@ class TestStatuses:
 
     def test_no_events(self, tmp_path: Path) -> None:
         """A lifecycle need not raise events."""
-        events = "events:\n  ParcelLost: {to: lost}\n  ParcelMoved: {any: true}\n"
+        events = TEXTS["lifecycle"][TEXTS["lifecycle"].index("events:") :]
         assert "events" not in (loaded(tmp_path, Edit("lifecycle", events, "")).lifecycle or {})
+
+
+class TestCarried:
+    """Events carry members that there are, and are listed."""
+
+    def test_unknown(self, tmp_path: Path) -> None:
+        """A member or an event that there is not is told where it stands, with the nearest."""
+        found = refused(
+            tmp_path,
+            Edit("lifecycle", "ParcelLost: [state]", "»ParcelLots: [»stat]"),
+            Edit("lifecycle", "always: [kind]", "always: [»kint]"),
+        )
+        assert found.told == found.marked
+        assert all(word in "".join(found.messages) for word in ("ParcelLost", "state", "kind"))
 
 
 def test_both_files_at_once(tmp_path: Path) -> None:

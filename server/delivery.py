@@ -1,0 +1,228 @@
+"""Delivery: what is due in the outbox is sent, by any number of processes that share a database.
+
+One thread turns: it says what came of attempts that ended and claims what is due, in one
+transaction, and hands the claimed to threads that send. How many attempts an operator may have
+under way begins small, doubles with each success and falls with each failure, and nobody takes more
+than half of what is free: an address that does not answer delays its own operator alone. An attempt
+is made outside any transaction; whoever dies during one leaves a claim that runs out.
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import TYPE_CHECKING, Final
+from uuid import uuid4
+
+from server import outbox
+from server.posting import DEADLINE, Poster
+from server.retrying import Outcome, decide
+from server.signing import headers, keys_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy import Connection
+
+    from server.config import Config
+    from server.observe import Metrics
+    from server.outbox import Claimed
+    from server.store import Store
+
+log = logging.getLogger(__name__)
+
+#: Attempts under way at the same time: of all operators, and of one.
+TOGETHER: Final = 64
+_MOST: Final = 32
+_FIRST: Final = 4
+_FEWEST: Final = 2
+#: How often the outbox is looked at when nothing says that there is anything, in seconds.
+POLL: Final = 0.25
+#: For how long a claim holds, in seconds: longer than an attempt may take, by far.
+LEASE: Final = 60.0
+#: How often what is long settled is forgotten, in seconds.
+_PURGE: Final = 3_600.0
+_DAY: Final = 86_400_000_000
+
+
+class Delivery:
+    """The deliveries of one process. `start` it, `wake` it when there is something, `stop` it."""
+
+    def __init__(  # noqa: PLR0913 - what a test may put in the place of
+        self,
+        store: Store,
+        config: Config,
+        metrics: Metrics,
+        *,
+        master: bytes,
+        poster: Poster | None = None,
+        clock: Callable[[Connection], int] = outbox.clock,
+        dice: Callable[[], float] = random.random,
+        lease: float = LEASE,
+    ) -> None:
+        self._store = store
+        self._master = master
+        self._kept = config.events_kept
+        self._metrics = metrics
+        self._poster = poster or Poster(allow_loopback=config.allow_loopback_callbacks)
+        self._clock = clock
+        self._dice = dice
+        self._lease = lease
+        self._name = str(uuid4())
+        self._senders = ThreadPoolExecutor(TOGETHER, "sender")
+        self._under_way: Counter[str] = Counter()
+        self._windows: dict[str, int] = {}
+        self._ended: list[tuple[Claimed, Outcome | None]] = []
+        self._lock = threading.Lock()
+        self._woken = threading.Event()
+        self._is_stopping = False
+        self._purged = time.monotonic()
+        self._thread = threading.Thread(target=self._turned, name="delivery", daemon=True)
+
+    def start(self) -> None:
+        """Begin to deliver."""
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at the outbox now. From any thread."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Claim nothing more, and return once attempts under way have ended and that is said."""
+        self._is_stopping = True
+        self.wake()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._senders.shutdown()
+        self._poster.close()
+
+    def _turned(self) -> None:
+        while True:
+            self._woken.clear()
+            try:
+                found = self.turn()
+            except Exception as error:  # noqa: BLE001 - the store has told what it is
+                # The database is away, or busy; what was claimed runs out, nothing is lost.
+                log.warning("the outbox was not reached", extra={"error": type(error).__name__})
+                self._woken.wait(POLL)
+                continue
+            if self._is_stopping and not self._under_way.total() and not self._ended:
+                return
+            if not found:
+                self._woken.wait(POLL)
+
+    def turn(self) -> int:
+        """Say what ended, claim what is due, send it; return how many attempts were begun."""
+        with self._lock:
+            ended, self._ended = self._ended, []
+        try:
+            claimed = self._store.submit(partial(self._job, ended)).result()
+        except BaseException:
+            with self._lock:
+                self._ended = ended + self._ended
+            raise
+        for each, outcome in ended:
+            self._count_down(each, outcome)
+        until = time.monotonic() + self._lease - DEADLINE
+        for each in claimed:
+            self._under_way[each.to.operator] += 1
+            self._senders.submit(self._attempt, each, until)
+        return len(claimed)
+
+    def _job(
+        self, ended: list[tuple[Claimed, Outcome | None]], connection: Connection
+    ) -> list[Claimed]:
+        now = self._clock(connection)
+        for each, outcome in ended:
+            if outcome is None:
+                outbox.give_back(connection, each)
+                continue
+            decision = decide(outcome, each.attempts, now=now, dice=self._dice())
+            is_ours = outbox.settle(connection, each, outcome, decision, now)
+            self._tell(each, outcome, decision.fate if is_ours else "lost")
+        self._purge(connection, now)
+        freed = Counter(each.to.operator for each, _ in ended)
+        return [] if self._is_stopping else self._claimed(connection, now, freed)
+
+    def _claimed(self, connection: Connection, now: int, freed: Counter[str]) -> list[Claimed]:
+        until = now + round(self._lease * 1_000_000)
+        busy = self._under_way - freed
+        free = TOGETHER - busy.total()
+        claimed: list[Claimed] = []
+        waiting = outbox.waited_for(connection, now) if free > 0 else []
+        random.shuffle(waiting)
+        for to in sorted(waiting, key=lambda each: busy[each.operator]):
+            room = self._windows.get(to.operator, _FIRST) - busy[to.operator]
+            most = min(room, max(1, free // 2), free)
+            if most > 0:
+                found = outbox.claim(connection, to, most, now=now, until=until, by=self._name)
+                claimed += found
+                free -= len(found)
+        return claimed
+
+    def _attempt(self, claimed: Claimed, until: float) -> None:
+        """Make an attempt, in a thread of its own."""
+        outcome: Outcome | None = None
+        try:
+            # After a long sleep of this process the claim may be somebody else's.
+            if time.monotonic() < until:
+                outcome = self._poster.post(
+                    f"{claimed.to.callback.rstrip('/')}/{claimed.name}",
+                    claimed.body,
+                    self._headers(claimed),
+                )
+        finally:
+            with self._lock:
+                self._ended.append((claimed, outcome))
+            self.wake()
+
+    def _headers(self, claimed: Claimed) -> dict[str, str]:
+        seconds = time.time()
+        keys = keys_of(
+            self._master,
+            claimed.to.operator,
+            version=claimed.to.version,
+            since=claimed.to.since,
+            now=round(seconds * 1_000_000),
+        )
+        return headers(claimed.id, int(seconds), claimed.body, keys)
+
+    def _count_down(self, claimed: Claimed, outcome: Outcome | None) -> None:
+        """Take an attempt off those under way, and learn how many its operator may have."""
+        name = claimed.to.operator
+        self._under_way[name] -= 1
+        if not self._under_way[name]:
+            del self._under_way[name]
+        if outcome is not None:
+            has_arrived = outcome.status is not None and outcome.status // 100 == 2  # noqa: PLR2004
+            window = self._windows.get(name, _FIRST)
+            self._windows[name] = min(2 * window, _MOST) if has_arrived else _FEWEST
+
+    def _tell(self, claimed: Claimed, outcome: Outcome, fate: str) -> None:
+        self._metrics.attempted(fate, outcome.seconds)
+        log.log(
+            logging.INFO if fate == "delivered" else logging.WARNING,
+            "an event was sent",
+            extra={
+                "event": claimed.id,
+                "event_name": claimed.name,
+                "ticket": claimed.ticket,
+                "operator": claimed.to.operator,
+                "attempt": claimed.attempts,
+                "status": outcome.status,
+                "error": outcome.error,
+                "seconds": round(outcome.seconds, 3),
+                "fate": fate,
+            },
+        )
+
+    def _purge(self, connection: Connection, now: int) -> None:
+        """Forget what was settled long ago, now and then."""
+        if time.monotonic() - self._purged >= _PURGE:
+            self._purged = time.monotonic()
+            outbox.purge(connection, now - self._kept * _DAY)

@@ -1,0 +1,354 @@
+"""The outbox: events that wait beside the tickets they tell of, and the only SQL about them.
+
+An event is enqueued in the transaction of its change, once the ticket is locked, so that the events
+of a ticket are committed in the order of `seq`. It is claimed by putting off when it is due and
+noting whose attempt it is, and settled by that attempt alone. An event that an earlier one of its
+ticket is still before, claimed or not, is never claimed: first arrivals are in order. Times are
+microseconds since 1970 by one clock, the database's (see `clock`).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from sqlalchemy import (
+    and_,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    text,
+    update,
+)
+
+from server.prepared import Prepared
+from server.retrying import GIVEN_UP, STEPS
+from server.schema import event as events
+from server.schema import operator as operators
+from server.schema import subscription
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from sqlalchemy import Connection, RowMapping
+
+    from server.events import Event
+    from server.retrying import Decision, Outcome
+
+#: Between the events of one version of a ticket and those of the next.
+_PLACES: Final = 16
+_LONGEST_ERROR: Final = 200
+
+
+class Subscribed(NamedTuple):
+    """Where an operator has its events sent, and which of them."""
+
+    operator: str
+    id: str
+    callback: str
+    query: str | None
+    version: int
+    since: int | None
+
+
+class Claimed(NamedTuple):
+    """An event that an attempt may be made for, and to whom."""
+
+    number: int
+    id: str
+    ticket: str
+    name: str
+    body: bytes
+    attempts: int
+    raised: int
+    lease: str
+    to: Subscribed
+
+
+_NOW: Final = Prepared(
+    text("SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000000 AS BIGINT)")
+)
+
+
+def clock(connection: Connection) -> int:
+    """Return the moment as the database has it; an embedded one has that of this machine."""
+    if connection.dialect.name == "sqlite":
+        return time.time_ns() // 1_000
+    now: int = _NOW.run(connection).fetchone()[0]
+    return now
+
+
+_SUBSCRIBED: Final = Prepared(
+    select(subscription.c.id, subscription.c.query).where(
+        subscription.c.operator == bindparam("operator")
+    )
+)
+_ENQUEUE: Final = Prepared(
+    insert(events).values(
+        {
+            name: bindparam(name)
+            for name in (
+                *("id", "operator", "ticket", "seq", "name", "body"),
+                *("raised", "state", "attempts", "due"),
+            )
+        }
+    )
+)
+
+
+def query_of(connection: Connection, operator: str) -> tuple[bool, str | None]:
+    """Return whether an operator has an address for events, and the query it set with it."""
+    row = _SUBSCRIBED.run(connection, {"operator": operator}).fetchone()
+    return (False, None) if row is None else (True, row[1])
+
+
+def enqueue(  # noqa: PLR0913 - a row, and those like it
+    connection: Connection,
+    operator: str,
+    ticket: str,
+    version: int,
+    *,
+    raised: Iterable[Event],
+    now: int,
+) -> None:
+    """Put the events of one version of a ticket behind those that wait."""
+    for place, each in enumerate(raised):
+        row = {
+            "id": each.id,
+            "operator": operator,
+            "ticket": ticket,
+            "seq": version * _PLACES + place,
+            "name": each.name,
+            "body": each.body,
+            "raised": now,
+            "state": "pending",
+            "attempts": 0,
+            "due": 0,
+        }
+        _ENQUEUE.run(connection, row)
+
+
+_earlier = events.alias("earlier")
+_IS_DUE: Final = and_(
+    events.c.operator == subscription.c.operator,
+    events.c.state == text("'pending'"),
+    events.c.due <= bindparam("now"),
+)
+_WAITED_FOR: Final = Prepared(
+    select(
+        subscription.c.operator,
+        subscription.c.id,
+        subscription.c.callback,
+        subscription.c.query,
+        operators.c.signing_version,
+        operators.c.signing_since,
+    )
+    .join(operators, operators.c.id == subscription.c.operator)
+    .where(subscription.c.disabled.is_(None), exists().where(_IS_DUE))
+)
+_DUE: Final = Prepared(
+    select(
+        events.c.number,
+        events.c.id,
+        events.c.ticket,
+        events.c.name,
+        events.c.body,
+        events.c.attempts,
+        events.c.raised,
+    )
+    .where(
+        events.c.operator == bindparam("operator"),
+        events.c.state == text("'pending'"),
+        events.c.due <= bindparam("now"),
+        ~exists().where(
+            _earlier.c.ticket == events.c.ticket,
+            _earlier.c.state == text("'pending'"),
+            _earlier.c.seq < events.c.seq,
+        ),
+    )
+    .order_by(events.c.due, events.c.number)
+    .limit(bindparam("most"))
+    .with_for_update(of=events, skip_locked=True)
+)
+_LEASE: Final = Prepared(
+    update(events)
+    .where(events.c.number == bindparam("one"))
+    .values(due=bindparam("until"), lease=bindparam("by"), attempts=events.c.attempts + 1)
+)
+
+
+def waited_for(connection: Connection, now: int) -> list[Subscribed]:
+    """Return the operators that events are due for, and where these are to be sent."""
+    return [Subscribed(*row) for row in _WAITED_FOR.run(connection, {"now": now}).fetchall()]
+
+
+def claim(  # noqa: PLR0913 - a claim is a row
+    connection: Connection, to: Subscribed, most: int, *, now: int, until: int, by: str
+) -> list[Claimed]:
+    """Claim up to so many events that are due for an operator, until a moment, for `by`."""
+    asked = {"operator": to.operator, "now": now, "most": most}
+    claimed = []
+    for row in _DUE.run(connection, asked).fetchall():
+        number, name, ticket, kind, body, attempts, raised = row
+        lease = f"{by}/{number}/{attempts + 1}"
+        _LEASE.run(connection, {"one": number, "until": until, "by": lease})
+        claimed.append(
+            Claimed(number, name, ticket, kind, bytes(body), attempts + 1, raised, lease, to)
+        )
+    return claimed
+
+
+_MINE: Final = and_(events.c.number == bindparam("one"), events.c.lease == bindparam("by"))
+_TOLD: Final[dict[str, Any]] = {
+    "last_status": bindparam("status"),
+    "last_error": bindparam("error"),
+}
+_ENDED: Final = Prepared(
+    update(events)
+    .where(_MINE)
+    .values(state=bindparam("fate"), settled=bindparam("now"), lease=None, **_TOLD)
+)
+_AGAIN: Final = Prepared(
+    update(events).where(_MINE).values(due=bindparam("due_at"), lease=None, **_TOLD)
+)
+_UNMADE: Final = Prepared(
+    update(events).where(_MINE).values(due=0, lease=None, attempts=events.c.attempts - 1)
+)
+_SAME: Final = subscription.c.id == bindparam("subscribed")
+_WORKS: Final = Prepared(
+    update(subscription).where(_SAME, subscription.c.failing.is_not(None)).values(failing=None)
+)
+_FAILS: Final = Prepared(
+    update(subscription)
+    .where(_SAME, subscription.c.failing.is_(None))
+    .values(failing=bindparam("now"))
+)
+_GIVE_UP: Final = Prepared(
+    update(subscription)
+    .where(_SAME, subscription.c.disabled.is_(None), subscription.c.failing <= bindparam("since"))
+    .values(disabled=bindparam("now"))
+)
+
+
+def settle(
+    connection: Connection, claimed: Claimed, outcome: Outcome, decision: Decision, now: int
+) -> bool:
+    """Say what came of an attempt. False when it was no longer this attempt's to say."""
+    mine = {"one": claimed.number, "by": claimed.lease}
+    told = {"status": outcome.status, "error": outcome.error and outcome.error[:_LONGEST_ERROR]}
+    about = {"subscribed": claimed.to.id}
+    if decision.fate == "delivered":
+        done = _ENDED.run(connection, {**mine, **told, "fate": "delivered", "now": now})
+        _WORKS.run(connection, about)
+        return bool(done.rowcount)
+    if decision.fate == "gone":
+        # What waits goes on waiting for another address.
+        done = _AGAIN.run(connection, {**mine, **told, "due_at": 0})
+        _FAILS.run(connection, {**about, "now": now})
+        _GIVE_UP.run(connection, {**about, "now": now, "since": now})
+        return bool(done.rowcount)
+    if decision.fate == "dead":
+        done = _ENDED.run(connection, {**mine, **told, "fate": "dead", "now": now})
+    else:
+        done = _AGAIN.run(connection, {**mine, **told, "due_at": decision.due})
+    _FAILS.run(connection, {**about, "now": now})
+    _GIVE_UP.run(connection, {**about, "now": now, "since": now - GIVEN_UP})
+    return bool(done.rowcount)
+
+
+def give_back(connection: Connection, claimed: Claimed) -> None:
+    """Let an event be claimed again at once: no attempt was made."""
+    _UNMADE.run(connection, {"one": claimed.number, "by": claimed.lease})
+
+
+def subscribe(connection: Connection, operator: str, row: Mapping[str, Any]) -> None:
+    """Set the one address of an operator; what waits for it goes there, from the first step on."""
+    connection.execute(delete(subscription).where(subscription.c.operator == operator))
+    connection.execute(insert(subscription).values(operator=operator, **row))
+    waiting = and_(events.c.operator == operator, events.c.state == "pending")
+    connection.execute(
+        update(events).where(waiting, events.c.lease.is_(None)).values(due=0, attempts=0)
+    )
+
+
+def unsubscribe(connection: Connection, operator: str, number: str | None) -> bool:
+    """Take an operator's address away, if it has this number, and discard what waits for it."""
+    mine = subscription.c.operator == operator
+    named = mine if number is None else and_(mine, subscription.c.id == number)
+    if not connection.execute(delete(subscription).where(named)).rowcount:
+        return False
+    waiting = and_(events.c.operator == operator, events.c.state == "pending")
+    connection.execute(delete(events).where(waiting))
+    return True
+
+
+_SHOWN: Final = select(
+    events.c.id,
+    operators.c.name.label("operator"),
+    events.c.ticket,
+    events.c.name,
+    events.c.state,
+    events.c.attempts,
+    events.c.raised,
+    events.c.due,
+    events.c.settled,
+    events.c.last_status,
+    events.c.last_error,
+    events.c.body,
+).join(operators, operators.c.id == events.c.operator)
+
+
+def listed(
+    connection: Connection, *, state: str | None, operator: str | None, most: int
+) -> Sequence[RowMapping]:
+    """Return events as rows, the newest first."""
+    statement = _SHOWN.order_by(events.c.number.desc()).limit(most)
+    if state is not None:
+        statement = statement.where(events.c.state == state)
+    if operator is not None:
+        statement = statement.where(operators.c.name == operator)
+    return connection.execute(statement).mappings().all()
+
+
+def one(connection: Connection, number: str) -> RowMapping | None:
+    """Return one event as a row, or None."""
+    return connection.execute(_SHOWN.where(events.c.id == number)).mappings().first()
+
+
+def redeliver(connection: Connection, number: str) -> bool:
+    """Let one more attempt be made for an event that is settled; False where there is none."""
+    settled = and_(events.c.id == number, events.c.state != "pending")
+    changed = connection.execute(
+        update(events)
+        .where(settled)
+        .values(state="pending", settled=None, due=0, attempts=len(STEPS) - 1)
+    )
+    return bool(changed.rowcount)
+
+
+def purge(connection: Connection, before: int) -> int:
+    """Forget events that were settled before a moment; return how many."""
+    old = and_(events.c.state != "pending", events.c.settled < before)
+    return connection.execute(delete(events).where(old)).rowcount
+
+
+class Depth(NamedTuple):
+    """How many events wait, how old the oldest of them is in seconds, and how many are dead."""
+
+    pending: int
+    oldest: float
+    dead: int
+
+
+def depth(connection: Connection) -> Depth:
+    """Return how full the outbox is."""
+    count = select(func.count(), func.min(events.c.raised)).where(events.c.state == "pending")
+    pending, oldest = connection.execute(count).one()
+    dead = connection.execute(
+        select(func.count()).select_from(events).where(events.c.state == "dead")
+    ).scalar_one()
+    age = 0.0 if oldest is None else max(0.0, (clock(connection) - oldest) / 1_000_000)
+    return Depth(pending, age, dead)

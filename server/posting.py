@@ -1,0 +1,190 @@
+"""One attempt to deliver: a POST to an address that somebody else chose.
+
+requests-hardened resolves the host once and dials the very address that it has judged; here that
+address must also be one that `callbacks` calls public. Nothing of this machine's surroundings is
+used (no proxy, no .netrc, no cookie), no redirect is followed, and little of the answer is read.
+The timeouts of requests begin anew with every byte, so the whole attempt has a deadline besides: at
+that moment its connection is shut down from outside.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import threading
+import time
+from contextlib import suppress
+from http.cookiejar import DefaultCookiePolicy
+from typing import TYPE_CHECKING, Any, Final
+
+import requests
+from requests_hardened.ip_filter import InvalidIPAddress
+from requests_hardened.ip_filter_adapter import IPFilterAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from server.callbacks import is_public
+from server.retrying import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: How long an attempt may take altogether, and how long a connection may take, or be silent.
+DEADLINE: Final = 15.0
+_CONNECT: Final = 5.0
+_SILENCE: Final = 10.0
+#: How much of an answer is read, so that its connection can be used again.
+_READ: Final = 16 << 10
+#: Connections that are kept, to so many addresses and so many to each.
+_KEPT: Final = 64
+#: How often deadlines are looked at, in seconds.
+_TICK: Final = 0.25
+
+_attempt = threading.local()
+
+
+class _Noted:
+    """A connection that tells the attempt at hand of itself, so that it can be shut down."""
+
+    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's
+        """Send a request."""
+        _attempt.under_way.connection = self
+        super().request(*args, **kwargs)  # type: ignore[misc]  # of the connection beside
+
+
+class _Plain(_Noted, HTTPConnection):
+    pass
+
+
+class _Secure(_Noted, HTTPSConnection):
+    pass
+
+
+class _PlainPool(HTTPConnectionPool):
+    ConnectionCls = _Plain
+
+
+class _SecurePool(HTTPSConnectionPool):
+    ConnectionCls = _Secure
+
+
+class _Adapter(IPFilterAdapter):  # type: ignore[misc]  # untyped
+    """Dials only what is public, or a loopback address where that is allowed."""
+
+    def __init__(self, *, is_https: bool, allow_loopback: bool) -> None:
+        self._loopback = allow_loopback
+        super().__init__(is_https_proto=is_https, allow_loopback=allow_loopback)
+
+    def init_poolmanager(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - urllib3's
+        """Make pools whose connections are noted."""
+        super().init_poolmanager(_KEPT, _KEPT, block=False)
+        self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
+
+    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests'
+        """Return what chooses the connection: the address that was judged."""
+        host, pool = super().build_connection_pool_key_attributes(*args, **kwargs)
+        address = ipaddress.ip_address(host["host"].strip("[]"))
+        if not (is_public(address) or (self._loopback and address.is_loopback)):
+            raise InvalidIPAddress(address)
+        return host, pool
+
+
+class _UnderWay:
+    """An attempt: when it must have ended, and what it waits for."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+        self.connection: Any = None
+        self.is_overdue = False
+
+    def shut_down(self) -> None:
+        """Let whatever waits for the connection wait no more."""
+        self.is_overdue = True
+        if (opened := getattr(self.connection, "sock", None)) is not None:
+            with suppress(OSError):
+                # Of the socket below TLS, which would wait for the other side.
+                socket.socket.shutdown(opened, socket.SHUT_RDWR)
+
+
+class Poster:
+    """Makes attempts, from any number of threads. `close` it."""
+
+    def __init__(self, *, allow_loopback: bool = False, deadline: float = DEADLINE) -> None:
+        self._deadline = deadline
+        self._session = requests.Session()
+        self._session.trust_env = False
+        self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+        self._session.headers.clear()
+        self._session.headers["User-Agent"] = "trouble-ticket-server"
+        for scheme, is_https in (("https://", True), ("http://", False)):
+            adapter = _Adapter(is_https=is_https, allow_loopback=allow_loopback)
+            self._session.mount(scheme, adapter)
+        if not allow_loopback:
+            del self._session.adapters["http://"]
+        self._under_way: set[_UnderWay] = set()
+        self._lock = threading.Lock()
+        self._closed = threading.Event()
+        self._watch = threading.Thread(target=self._watched, name="deadlines", daemon=True)
+        self._watch.start()
+
+    def close(self) -> None:
+        """Let all connections go."""
+        self._closed.set()
+        self._watch.join()
+        self._session.close()
+
+    def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
+        """Return how a POST ended. Raises nothing: whatever goes wrong is an outcome."""
+        begun = time.monotonic()
+        under_way = _attempt.under_way = _UnderWay(begun + self._deadline)
+        with self._lock:
+            self._under_way.add(under_way)
+        try:
+            outcome = self._posted(url, body, headers)
+        except Exception as error:  # noqa: BLE001 - told, and decided on elsewhere
+            word = "timeout" if under_way.is_overdue else _word(error)
+            outcome = Outcome(error=word)
+        finally:
+            with self._lock:
+                self._under_way.discard(under_way)
+            _attempt.under_way = None
+        if under_way.is_overdue:
+            outcome = Outcome(error="timeout")
+        return outcome._replace(seconds=time.monotonic() - begun)
+
+    def _posted(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
+        with self._session.post(
+            url,
+            data=body,
+            headers={"Content-Type": "application/json", **headers},
+            timeout=(_CONNECT, _SILENCE),
+            allow_redirects=False,
+            stream=True,
+        ) as answer:
+            # A status that is known counts, whatever becomes of the rest.
+            with suppress(Exception):
+                answer.raw.read(_READ, decode_content=False)
+            return Outcome(answer.status_code, retry_after=answer.headers.get("Retry-After"))
+
+    def _watched(self) -> None:
+        while not self._closed.wait(_TICK):
+            now = time.monotonic()
+            with self._lock:
+                overdue = [each for each in self._under_way if each.deadline <= now]
+            for each in overdue:
+                each.shut_down()
+
+
+def _word(error: Exception) -> str:
+    """Return in a word why there is no status; what else an error says may hold an address."""
+    if isinstance(error, InvalidIPAddress):
+        return "address not allowed"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "TLS"
+    if isinstance(error, requests.Timeout):
+        return "timeout"
+    if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL):
+        return "address not allowed"
+    if isinstance(error, requests.ConnectionError):
+        return "connection"
+    return "protocol"

@@ -1,0 +1,81 @@
+"""What becomes of an event after an attempt to deliver it: one table, and a decision.
+
+The steps are those that Standard Webhooks 1.0.0 recommends, over some 75 hours. Pure: the dice are
+thrown elsewhere.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Final, Literal, NamedTuple, TypeAlias
+
+_SECOND: Final = 1_000_000
+#: How long to wait before each attempt, in seconds: the first is made at once.
+STEPS: Final = (0, 5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)
+#: By how much a step may be shorter or longer, so that many do not come together.
+JITTER: Final = 0.2
+#: The least to wait, in seconds, when a receiver asks for patience or does not answer.
+PATIENCE: Final = 60
+#: After how long without one success an address is given up, in microseconds.
+GIVEN_UP: Final = 5 * 86_400 * _SECOND
+_GONE: Final = 410
+_BUSY: Final = frozenset({429, 502, 503, 504})
+_LATER: Final = frozenset({429, 503})
+
+#: What becomes of the event: it has arrived; it is tried again; it is not; its address is gone.
+Fate: TypeAlias = Literal["delivered", "again", "dead", "gone"]
+
+
+class Outcome(NamedTuple):
+    """How an attempt ended: the HTTP status, or in one word why there is none.
+
+    `retry_after` is the header of that name, `seconds` how long it took.
+    """
+
+    status: int | None = None
+    error: str | None = None
+    retry_after: str | None = None
+    seconds: float = 0.0
+
+
+class Decision(NamedTuple):
+    """What becomes of the event, and when the next attempt may begin, in microseconds."""
+
+    fate: Fate
+    due: int = 0
+
+
+def decide(outcome: Outcome, attempts: int, *, now: int, dice: float) -> Decision:
+    """Return what becomes of an event after its `attempts`-th attempt.
+
+    `now` is in microseconds since 1970, `dice` a number from 0 to 1.
+    """
+    status = outcome.status
+    if status is not None and 200 <= status < 300:  # noqa: PLR2004 - RFC 9110, section 15.3
+        return Decision("delivered")
+    if status == _GONE:
+        return Decision("gone")
+    if attempts >= len(STEPS):
+        return Decision("dead")
+    step = float(STEPS[attempts])
+    wait = step * (1 - JITTER + 2 * JITTER * dice)
+    if status in _BUSY or outcome.error == "timeout":
+        wait = max(wait, PATIENCE)
+    if status in _LATER and (asked := _asked(outcome.retry_after, now)) is not None:
+        wait = max(wait, min(max(asked, step), 2 * max(step, PATIENCE)))
+    return Decision("again", now + round(wait * _SECOND))
+
+
+def _asked(value: str | None, now: int) -> float | None:
+    """Return the seconds that a Retry-After asks for (RFC 9110, section 10.2.3)."""
+    if value is None:
+        return None
+    text = value.strip()
+    if text.isascii() and text.isdigit():
+        return float(text[:9])
+    try:
+        moment = parsedate_to_datetime(text)
+    except (TypeError, ValueError):
+        return None
+    return (moment.astimezone(UTC) - datetime.fromtimestamp(now / _SECOND, UTC)).total_seconds()
