@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import RFC_4122, UUID, uuid4
 
 import pytest
 
+from server import kept
+from server.tickets import new_number
 from tests.api.conftest import BASE, complaint
 
 if TYPE_CHECKING:
@@ -119,6 +121,23 @@ class TestRetrieve:
         """A ticket that is not there is a 404 in the one shape."""
         answer = api.get(f"/troubleTicket/{uuid4()}")
         assert (answer.status_code, answer.json()["code"]) == (404, "notFound")
+
+
+def test_numbers() -> None:
+    """A ticket's id is a UUID of version 7: first in the order of time, then by chance."""
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    moments = [noon + timedelta(milliseconds=number) for number in range(100)]
+    numbers = [UUID(new_number(moment)) for moment in moments]
+    assert numbers == sorted(numbers)
+    assert {(each.version, each.variant) for each in numbers} == {(7, RFC_4122)}
+    assert [each.int >> 80 for each in numbers] == [kept.micros(each) // 1000 for each in moments]
+    drawn = {UUID(new_number(noon)).int & (1 << 76) - 1 for _ in range(1_000)}
+    assert len(drawn) == 1_000
+    # Every bit that chance decides on is sometimes set and sometimes not.
+    never, ever = 0, (1 << 76) - 1
+    for each in drawn:
+        never, ever = never | each, ever & each
+    assert (never & ~ever).bit_count() == 74
 
 
 class TestPatch:

@@ -25,14 +25,13 @@ from datetime import UTC, datetime
 from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import uvicorn
 
 from server import kept, operators
 from server.document import base_path, load
 from server.store import Store
-from server.tickets import stamp
+from server.tickets import new_number, stamp
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -55,7 +54,8 @@ class Shelf:
 
     def keep(self, sent: dict[str, Any]) -> dict[str, Any]:
         """Store a ticket, and return it once that is durable."""
-        number, now = str(uuid4()), stamp(datetime.now(UTC))
+        moment = datetime.now(UTC)
+        number, now = new_number(moment), stamp(moment)
         ticket = {
             **sent,
             "id": number,
