@@ -52,6 +52,8 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "TTR_FAILED_LOGINS_PER_ADDRESS": (100, {"1": 1}, ["0", ""]),
     "TTR_TOKEN_LIFETIME": (3600.0, {"60": 60.0}, []),
     "TTR_ALLOW_LOOPBACK_CALLBACKS": (False, {"1": True, "YES": True, "no": False}, []),
+    "TTR_EVENT_DEADLINE": (15.0, {"2": 2.0}, []),
+    "TTR_EVENT_LEASE": (60.0, {"16.5": 16.5}, ["15", "16"]),  # beside the default deadline
     "TTR_LOG_LEVEL": (20, {"DEBUG": 10, "WARNING": 30, "ERROR": 40}, ["", "debug", "CRITICAL"]),
     "TTR_SANDBOX": (False, {"true": True, "False": False, "0": False}, []),
 }
