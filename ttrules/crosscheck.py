@@ -166,6 +166,18 @@ def lifecycle_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[
     for at, status in _targets(source.value):
         if status not in moves:
             yield source.problem(at, f"no status {status!r}" + nearest(status, moves))
+    for status, following in moves.items():
+        seen: set[str] = set()
+        for index, move in enumerate(following):
+            if move["to"] in seen:
+                message = f"this move from {status!r} stands here a second time"
+                yield source.problem(("moves", status, index, "to"), message)
+            seen.add(move["to"])
+    yield from _carries_problems(source, fields)
+
+
+def _carries_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[Problem]:
+    """Yield what is wrong with the members that events carry."""
     events = source.value.get("events", {})
     for event in source.value.get("carries", {}):
         if event not in events:
@@ -174,13 +186,6 @@ def lifecycle_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[
     for at, member in _carried(source.value):
         if member not in fields:
             yield source.problem(at, f"no field {member!r}" + nearest(member, fields))
-    for status, following in moves.items():
-        seen: set[str] = set()
-        for index, move in enumerate(following):
-            if move["to"] in seen:
-                message = f"this move from {status!r} stands here a second time"
-                yield source.problem(("moves", status, index, "to"), message)
-            seen.add(move["to"])
 
 
 def _targets(lifecycle: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
@@ -196,7 +201,8 @@ def _targets(lifecycle: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
 
 def _carried(lifecycle: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     """Yield every member that events carry, with its place."""
-    lists = {("carries", event): names for event, names in lifecycle.get("carries", {}).items()}
-    for at, names in {**lists, ("always",): lifecycle.get("always", ())}.items():
+    lists: dict[Place, list[str]] = {("always",): lifecycle.get("always", [])}
+    lists |= {("carries", event): names for event, names in lifecycle.get("carries", {}).items()}
+    for at, names in lists.items():
         for index, name in enumerate(names):
             yield (*at, index), name
