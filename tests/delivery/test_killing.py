@@ -4,15 +4,20 @@ refused, which tests/api/test_store.py holds.
 
 from __future__ import annotations
 
+import re
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.delivery import soak
 from tests.delivery.figures import CAP
+from tests.delivery.killing import running
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+STRACE = shutil.which("strace")
 
 
 @pytest.mark.parametrize("kind", soak.KINDS)
@@ -23,6 +28,24 @@ def test_dispatchers(kind: str, tmp_path: Path) -> None:
     """
     figures = soak.kill_dispatchers(kind, tmp_path, 5, 30)
     assert (figures.kills, figures.changes) == (5, 150)
+
+
+@pytest.mark.skipif(STRACE is None, reason="strace, which counts what is synced, is not here")
+def test_synced(tmp_path: Path) -> None:
+    """On SQLite each change that is answered has been synced to the disk: a kill alone cannot show
+    that, since what a process has written outlives it.
+    """
+    counted = tmp_path / "calls"
+    with running(f"sqlite:///{tmp_path}/tickets.db", tmp_path) as site:
+        site.end()
+        site.around = (str(STRACE), "-f", "-e", "trace=fsync,fdatasync", "-o", str(counted))
+        site.start("serve")
+        assert site.ask("DELETE", "/hub").status_code == 204
+        for turn in range(100):
+            assert site.change_is_made(f"change {turn}")
+        site.end()
+    synced = re.findall(r"\b(?:fsync|fdatasync)\(", counted.read_text("ascii"))
+    assert len(synced) >= len(site.changed) == 100
 
 
 @pytest.mark.parametrize("kind", soak.KINDS)
