@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from server.limits import App
+    from server.operators import Role
 
 #: What a person can mend.
 _MENDABLE: Final = (
@@ -49,8 +50,12 @@ _MENDABLE: Final = (
     operators.OperatorExists,
     operators.BadName,
 )
-#: The operators of a sandbox, and the file that keeps their secrets beside its database.
-_DEMO: Final = ("operator-a", "operator-b")
+#: Who may ask a sandbox, and the file that keeps their secrets beside its database.
+_DEMO: Final[dict[str, Role]] = {
+    "operator-a": "operator",
+    "operator-b": "operator",
+    "provider": "provider",
+}
 _KEY_FILE: Final = "signing.key"
 #: How often a process that only delivers looks how full the outbox is, in seconds.
 _LOOK: Final = 5.0
@@ -150,15 +155,17 @@ def migrate() -> None:
 
 @cli.group()
 def operator() -> None:
-    """Look after operators. With SQLite, stop the server first."""
+    """Look after operators and the provider's systems. With SQLite, stop the server first."""
 
 
 @operator.command()
 @click.argument("name")
-def add(name: str) -> None:
+@click.option("--provider", is_flag=True, help="It is a system of the provider's.")
+def add(name: str, *, provider: bool) -> None:
     """Add an operator, and show its secret once."""
+    role: Role = "provider" if provider else "operator"
     with _mending(), _store() as store:
-        secret = store.open().submit(lambda c: operators.add(c, name, _now())).result()
+        secret = store.open().submit(lambda c: operators.add(c, name, _now(), role)).result()
         click.echo(secret)
 
 
@@ -180,10 +187,11 @@ def disable(name: str) -> None:
 
 @operator.command(name="list")
 def list_command() -> None:
-    """List the operators."""
+    """List the operators, and the provider's systems."""
     with _mending(), _store() as store:
         for each in store.open().read_now(operators.everyone):
-            click.echo(f"{each.name}\t{'disabled' if each.disabled else 'enabled'}")
+            state = "disabled" if each.disabled else "enabled"
+            click.echo(f"{each.name}\t{state}\t{each.role}")
 
 
 @contextmanager
@@ -266,26 +274,25 @@ def _listen(listener: socket.socket, config: Config) -> None:
 
 
 def _sandbox(store: Store) -> dict[str, str]:
-    """Return the secrets of the sandbox's operators, which are made where there are none."""
+    """Return the secrets of those who may ask the sandbox, made anew where they do not count."""
     path = Path(store.url.database or "").parent / _DEMO_FILE
     secrets: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    if store.read_now(lambda c: all(_is_known(c, name, secrets.get(name, "")) for name in _DEMO)):
-        return secrets
     for name in _DEMO:
-        secrets[name] = store.submit(partial(_demo, name)).result()
-    _write_privately(path, json.dumps(secrets, indent=2))
+        if not store.read_now(partial(_is_known, name, secrets.get(name, ""))):
+            secrets[name] = store.submit(partial(_demo, name)).result()
+            _write_privately(path, json.dumps(secrets, indent=2))
     return secrets
 
 
-def _is_known(connection: Connection, name: str, secret: str) -> bool:
-    """Say whether a secret is still that of an operator of the sandbox."""
+def _is_known(name: str, secret: str, connection: Connection) -> bool:
+    """Say whether a secret is still that of somebody who may ask the sandbox."""
     return operators.is_secret_of(secret, operators.named(connection, name))
 
 
 def _demo(name: str, connection: Connection) -> str:
-    """Return the secret of an operator of the sandbox, a new one."""
+    """Return a new secret of somebody who may ask the sandbox."""
     if operators.named(connection, name) is None:
-        return operators.add(connection, name, _now())
+        return operators.add(connection, name, _now(), _DEMO[name])
     return operators.rotate(connection, name)
 
 
@@ -298,7 +305,7 @@ def _told(config: Config, port: int, secrets: dict[str, str]) -> None:
     click.echo(f"Serving {root}{base}")
     click.echo(f"To look at it: {root}/ui/")
     for name, secret in secrets.items():
-        click.echo(f"Operator {name}, secret {secret}")
+        click.echo(f"{_DEMO[name].capitalize()} {name}, secret {secret}")
     if secrets:
         name, secret = next(iter(secrets.items()))
         ticket = json.dumps(example(shipped(), "complaint-add", "minimal"))

@@ -302,14 +302,14 @@ _SHOWN: Final = select(
 
 
 def listed(
-    connection: Connection, *, state: str | None, operator: str | None, most: int
+    connection: Connection, *, state: str | None, names: frozenset[str] | None, most: int
 ) -> Sequence[RowMapping]:
-    """Return events as rows, the newest first."""
+    """Return events as rows, the newest first; `names` are those of operators, None for all."""
     statement = _SHOWN.order_by(events.c.number.desc()).limit(most)
     if state is not None:
         statement = statement.where(events.c.state == state)
-    if operator is not None:
-        statement = statement.where(operators.c.name == operator)
+    if names is not None:
+        statement = statement.where(operators.c.name.in_(sorted(names)))
     return connection.execute(statement).mappings().all()
 
 
