@@ -43,7 +43,9 @@ class TestSandbox:
                     check=True,
                 )
                 assert json.loads(ran.stdout)["status"] == "submitted"
-            assert secrets == json.loads(kept.read_text("utf-8"))
+            written = json.loads(kept.read_text("utf-8"))
+            assert written.pop("signing").keys() == secrets.keys()
+            assert secrets == written
             assert stat.S_IMODE(kept.stat().st_mode) == 0o600
             told.append(secrets)
         assert told[0] == told[1]
@@ -70,7 +72,7 @@ def told_by(process: subprocess.Popen[str]) -> tuple[dict[str, str], str]:
     assert process.stdout is not None
     secrets = {}
     for line in iter(process.stdout.readline, "To create a ticket:\n"):
-        if found := re.fullmatch(r"Operator (\S+), secret (\S+)\n", line):
+        if found := re.fullmatch(r"Operator (\S+), secret ([^\s,]+)(?:, .*)?\n", line):
             secrets[found[1]] = found[2]
     assert process.stdout.readline() == "\n"
     return secrets, "".join(iter(process.stdout.readline, "\n"))
