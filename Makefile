@@ -6,7 +6,7 @@ SPEC := --openapi spec/openapi.yaml --requirements spec/requirements.yaml \
 	--interpretation spec/interpretation.yaml --lifecycle spec/lifecycle.yaml
 LOCKED := --extra cli --extra hypothesis --group server --group test --group lint --group build --group bench
 
-.PHONY: help run test lint schemas bench docs wheel constraints clean
+.PHONY: help run test lint schemas bench soak docs wheel constraints clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -40,6 +40,10 @@ bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/run.py
 	$(BIN)/python tests/benchmarks/serving.py
 	$(BIN)/python tests/benchmarks/listing.py
+	$(BIN)/python tests/benchmarks/delivering.py
+
+soak: $(VENV)/.made ## Kill the server's processes for some minutes, and print what came of it
+	$(BIN)/python tests/delivery/soak.py
 
 wheel: $(VENV)/.made ## Build dist/ttrules-*.whl
 	$(BIN)/python -m build --wheel --no-isolation

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _PASSWORD: Final = re.compile(r"(?<=:)[^/]*(?=@)")
 #: How many bytes a key must have that signatures are made with (RFC 2104, section 3).
 _KEY_SIZE: Final = 32
+#: By how many seconds a claim of an event outlives the attempt that it is for.
+_MARGIN: Final = 1.0
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
@@ -219,6 +221,16 @@ class Config:
         "a whole number of days from 1",
         "For how many days events that were delivered, or given up, are kept.",
     )
+    event_deadline: float = _setting(
+        "15", _seconds, "seconds", "How long one attempt to deliver an event may take altogether."
+    )
+    event_lease: float = _setting(
+        "60",
+        _seconds,
+        "seconds, more than TTR_EVENT_DEADLINE and one",
+        "After how long without a word of it an attempt counts as lost, as when its process died;"
+        " then another one is made.",
+    )
     metrics_port: int = _setting(
         "0",
         _port,
@@ -275,6 +287,9 @@ def read_config(environment: Mapping[str, str]) -> Config:
     if config.allow_loopback_callbacks and not _is_loopback(config.host):
         expected = "0, since others can reach the server at TTR_HOST,"
         raise BadSetting("TTR_ALLOW_LOOPBACK_CALLBACKS", "1", expected)
+    if config.event_lease <= config.event_deadline + _MARGIN:
+        expected = "more than TTR_EVENT_DEADLINE and one"
+        raise BadSetting("TTR_EVENT_LEASE", f"{config.event_lease:g}", expected)
     if bool(config.tls_certificate) != bool(config.tls_key):
         raise BadSetting("TTR_TLS_KEY", config.tls_key, "both a certificate and a key, or neither,")
     if config.tls_certificate and not _is_pair(config.tls_certificate, config.tls_key):

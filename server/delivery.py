@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Final
 from uuid import uuid4
 
 from server import outbox
-from server.posting import DEADLINE, Poster
+from server.posting import Poster
 from server.retrying import Outcome, decide
 from server.signing import headers, keys_of
 
@@ -43,8 +43,6 @@ _FIRST: Final = 4
 _FEWEST: Final = 2
 #: How often the outbox is looked at when nothing says that there is anything, in seconds.
 POLL: Final = 0.25
-#: For how long a claim holds, in seconds: longer than an attempt may take, by far.
-LEASE: Final = 60.0
 #: How often what is long settled is forgotten, in seconds.
 _PURGE: Final = 3_600.0
 _DAY: Final = 86_400_000_000
@@ -63,16 +61,18 @@ class Delivery:
         poster: Poster | None = None,
         clock: Callable[[Connection], int] = outbox.clock,
         dice: Callable[[], float] = random.random,
-        lease: float = LEASE,
     ) -> None:
         self._store = store
         self._master = master
         self._kept = config.events_kept
         self._metrics = metrics
-        self._poster = poster or Poster(allow_loopback=config.allow_loopback_callbacks)
+        self._poster = poster or Poster(
+            allow_loopback=config.allow_loopback_callbacks, deadline=config.event_deadline
+        )
         self._clock = clock
         self._dice = dice
-        self._lease = lease
+        self._lease = config.event_lease
+        self._deadline = config.event_deadline
         self._name = str(uuid4())
         self._senders = ThreadPoolExecutor(TOGETHER, "sender")
         self._under_way: Counter[str] = Counter()
@@ -128,7 +128,7 @@ class Delivery:
             raise
         for each, outcome in ended:
             self._count_down(each, outcome)
-        until = time.monotonic() + self._lease - DEADLINE
+        until = time.monotonic() + self._lease - self._deadline
         for each in claimed:
             self._under_way[each.to.operator] += 1
             self._senders.submit(self._attempt, each, until)

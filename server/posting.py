@@ -24,13 +24,15 @@ from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
 from server.callbacks import is_public
+from server.config import Config
 from server.retrying import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-#: How long an attempt may take altogether, and how long a connection may take, or be silent.
-DEADLINE: Final = 15.0
+#: How long an attempt may take altogether where nothing else is said.
+DEADLINE: Final = Config().event_deadline
+#: How long a connection may take, and how long it may be silent, in seconds.
 _CONNECT: Final = 5.0
 _SILENCE: Final = 10.0
 #: How much of an answer is read, so that its connection can be used again.
@@ -107,7 +109,10 @@ class _UnderWay:
 
 
 class Poster:
-    """Makes attempts, from any number of threads. `close` it."""
+    """Makes attempts, from any number of threads. `close` it.
+
+    `deadline` is how long an attempt may take altogether, in seconds.
+    """
 
     def __init__(self, *, allow_loopback: bool = False, deadline: float = DEADLINE) -> None:
         self._deadline = deadline
@@ -157,7 +162,7 @@ class Poster:
             url,
             data=body,
             headers={"Content-Type": "application/json", **headers},
-            timeout=(_CONNECT, _SILENCE),
+            timeout=(min(_CONNECT, self._deadline), _SILENCE),
             allow_redirects=False,
             stream=True,
         ) as answer:

@@ -17,8 +17,9 @@ import logging
 import queue
 import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeGuard, TypeVar
 
 from sqlalchemy import create_engine, event, make_url, text
 from sqlalchemy.exc import DBAPIError
@@ -28,7 +29,7 @@ from server.prepared import Prepared
 from server.schema import MIGRATIONS, NewerSchema, migrate, version_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from sqlalchemy import URL, Connection, Engine
 
@@ -156,7 +157,7 @@ class Store:
             return ask(connection)
 
     async def read(self, ask: Callable[[Connection], T], *, by_key: bool = False) -> T:
-        """Return what `ask` reads, in a thread of the store's.
+        """Return what `ask` reads, in a thread of the store's. Raises Refused(unavailable).
 
         `by_key` says that it finds a few rows by their keys. Where the database is embedded that is
         done at once: it takes a tenth of the time that going to a thread and back does.
@@ -165,7 +166,8 @@ class Store:
             with self._here.begin():
                 return ask(self._here)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._readers, self.read_now, ask)
+        with self._away_told():
+            return await loop.run_in_executor(self._readers, self.read_now, ask)
 
     def submit(self, job: Callable[[Connection], T]) -> Future[T]:
         """Let the writer carry out a job. Raises Refused(unavailable) when too many wait."""
@@ -174,10 +176,24 @@ class Store:
         return future
 
     async def write(self, job: Callable[[Connection], T]) -> T:
-        """Return what a job returns once it is committed; what it raises is raised."""
+        """Return what a job returns once it is committed; what it raises is raised.
+
+        Raises Refused(unavailable) when too many wait, or the database is away.
+        """
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._put(job, future)
-        return await future
+        with self._away_told():
+            return await future
+
+    @contextmanager
+    def _away_told(self) -> Iterator[None]:
+        """Tell whoever asks while a shared database is away to try again."""
+        try:
+            yield
+        except DBAPIError as error:
+            if _is_away(error, self.url):
+                raise Refused("unavailable", headers={"Retry-After": "1"}) from error
+            raise
 
     def _put(self, job: Job, future: Waiting) -> None:
         if self._jobs.qsize() >= WAITING or self._is_closed:
@@ -209,13 +225,18 @@ class Store:
                 outcomes = [_carry_out(connection, job) for job, _ in batch]
         except Exception as error:
             # Nothing is committed: a deadlock, a key that another process was quicker to use, a
-            # database that went away. Alone, and once more, each job may still be carried out.
-            if len(batch) > 1 or tries > 1:
+            # database that went away. Alone, and once more, each job may still be carried out. But
+            # where it went away at the commit itself, that may have been done: nothing is repeated.
+            is_unsure = bool(outcomes) and getattr(error, "connection_invalidated", False)
+            if not is_unsure and (len(batch) > 1 or tries > 1):
                 for one in batch:
                     self._commit([one], tries - (len(batch) == 1))
                 return
-            log.exception("a job was not committed")
-            outcomes = [(None, error)]
+            if _is_away(error, self.url):
+                log.warning("the database is away", extra={"error": type(error.orig).__name__})
+            else:
+                log.exception("a job was not committed")
+            outcomes = [(None, error)] * len(batch)
         _tell([future for _, future in batch], outcomes)
 
 
@@ -257,6 +278,15 @@ def _carry_out(connection: Connection, job: Job) -> Outcome:
         return None, error
     _KEEP.run(connection)
     return result, None
+
+
+def _is_away(error: BaseException, url: URL) -> TypeGuard[DBAPIError]:
+    """Say whether an error is one of a shared database that cannot be reached, or is too busy."""
+    # Drivers call it so (PEP 249); of SQLite's own it may be anything that is wrong with a file.
+    kinds = type(error.orig).__mro__ if isinstance(error, DBAPIError) else ()
+    return url.get_backend_name() != "sqlite" and "OperationalError" in {
+        each.__name__ for each in kinds
+    }
 
 
 def _engine(url: URL, connections: int, *, writes: bool = False) -> Engine:

@@ -58,6 +58,8 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
         ["MDEyMzQ1Njc4OWFiY2RlZg==", "MDEy MzQ1", "key"],
     ),
     "TTR_EVENTS_KEPT": (30, {"1": 1}, ["", "0", "-1", "1.5"]),
+    "TTR_EVENT_DEADLINE": (15.0, {"2": 2.0}, []),
+    "TTR_EVENT_LEASE": (60.0, {"16.5": 16.5}, ["15", "16"]),  # beside the default deadline
     "TTR_METRICS_PORT": (0, {"9090": 9090}, ["", "-1", "65536", "http"]),
     "TTR_LOG_LEVEL": (20, {"DEBUG": 10, "WARNING": 30, "ERROR": 40}, ["", "debug", "CRITICAL"]),
     "TTR_SANDBOX": (False, {"true": True, "False": False, "0": False}, []),

@@ -148,6 +148,68 @@ class TestTogether:
         assert store.submit(writing("d")).result(30) == "d"
 
 
+class TestAway:
+    """A shared database may go away, and come back."""
+
+    @pytest.fixture
+    def shared(self) -> Iterator[Store]:
+        """Give a store on PostgreSQL that is open."""
+        made = Store(postgresql().replace("postgresql://", "postgresql+psycopg://"))
+        made.migrate()
+        yield made.open()
+        made.close()
+
+    def test_job(self, shared: Store) -> None:
+        """A job whose connection is lost is carried out once more, over another one."""
+        lost: list[int] = []
+
+        def job(connection: Connection) -> str:
+            if not lost:
+                lost.append(connection.scalar(text("SELECT pg_backend_pid()")) or 0)
+                end(shared, lost[0])
+            return writing("a")(connection)
+
+        assert shared.submit(job).result(30) == "a"
+        assert written(shared) == ["a"]
+
+    def test_commit(self, shared: Store) -> None:
+        """One whose commit was not answered may have been carried out, and is not repeated."""
+        tried: list[str] = []
+
+        def job(connection: Connection) -> str:
+            tried.append(str(connection.scalar(text("SELECT pg_backend_pid()"))))
+            return writing("a")(connection)
+
+        event.listen(shared._writing, "commit", lambda _: end(shared, int(tried[0])), once=True)
+        assert isinstance(shared.submit(job).exception(30), DBAPIError)
+        assert len(tried) == 1
+        assert shared.submit(writing("b")).result(30) == "b"
+
+    def test_unavailable(self, shared: Store) -> None:
+        """Whoever asks in the meantime is told to try again."""
+
+        def away(connection: Connection) -> None:
+            end(shared, connection.scalar(text("SELECT pg_backend_pid()")) or 0)
+            connection.execute(text("SELECT 1"))
+
+        for ask in (shared.write, shared.read):
+            with pytest.raises(Refused) as refused:
+                asyncio.run(ask(away))
+            assert refused.value == Refused("unavailable", headers={"Retry-After": "1"})
+        with pytest.raises(DBAPIError):
+            asyncio.run(shared.write(lambda c: c.execute(text("SELECT * FROM none"))))
+        assert asyncio.run(shared.read(lambda c: c.scalar(text("SELECT 1")))) == 1
+
+
+def end(store: Store, backend: int) -> None:
+    """End a connection of PostgreSQL, as an administrator does, and wait until it has ended."""
+    engine = create_engine(store.url)
+    with engine.connect() as connection:
+        ended = connection.scalar(text("SELECT pg_terminate_backend(:it, 9000)"), {"it": backend})
+    engine.dispose()
+    assert ended
+
+
 def fail(failures: list[RuntimeError]) -> None:
     """Raise the next failure, while there is one."""
     if failures:

@@ -1,0 +1,74 @@
+"""Delivery when processes die: a shortened `make soak`. A second process on the same SQLite file is
+refused, which tests/api/test_store.py holds.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.delivery import soak
+from tests.delivery.figures import CAP
+from tests.delivery.killing import running
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STRACE = shutil.which("strace")
+
+
+@pytest.mark.parametrize("kind", soak.KINDS)
+def test_dispatchers(kind: str, tmp_path: Path) -> None:
+    """Whoever delivers may be killed at any moment: every event arrives at least once, for the
+    first time in its ticket's order, each time with the same id and bytes; the repeats are those
+    that were under way.
+    """
+    figures = soak.kill_dispatchers(kind, tmp_path, 5, 30)
+    assert (figures.kills, figures.changes) == (5, 150)
+
+
+@pytest.mark.skipif(STRACE is None, reason="strace, which counts what is synced, is not here")
+def test_synced(tmp_path: Path) -> None:
+    """On SQLite each change that is answered has been synced to the disk: a kill alone cannot show
+    that, since what a process has written outlives it.
+    """
+    counted = tmp_path / "calls"
+    with running(f"sqlite:///{tmp_path}/tickets.db", tmp_path) as site:
+        site.end()
+        site.around = (str(STRACE), "-f", "-e", "trace=fsync,fdatasync", "-o", str(counted))
+        site.start("serve")
+        assert site.ask("DELETE", "/hub").status_code == 204
+        for turn in range(100):
+            assert site.change_is_made(f"change {turn}")
+        site.end()
+    synced = re.findall(r"\b(?:fsync|fdatasync)\(", counted.read_text("ascii"))
+    assert len(synced) >= len(site.changed) == 100
+
+
+@pytest.mark.parametrize("kind", soak.KINDS)
+def test_api(kind: str, tmp_path: Path) -> None:
+    """Whoever answers may be killed while it writes: what was answered is there, and is delivered;
+    there is no event without its change; the file is sound.
+    """
+    figures = soak.kill_the_api(kind, tmp_path, 3, 60)
+    assert (figures.kills, figures.changes) == (3, 180)
+
+
+def test_stopped(tmp_path: Path) -> None:
+    """A dispatcher that sleeps for longer than its claims hold loses them, and when it wakes sends
+    no more than what it had begun with.
+    """
+    figures = soak.stop_a_dispatcher(tmp_path, 60)
+    assert figures.stale <= CAP
+
+
+def test_restarted(tmp_path: Path) -> None:
+    """PostgreSQL may fail and come back: nothing that was answered is lost, all works within 10 s,
+    and no request fails from then on.
+    """
+    figures, recovery = soak.restart_postgresql(tmp_path, 60)
+    assert figures.changes > 60
+    assert recovery < soak.RECOVERY
