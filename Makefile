@@ -15,7 +15,8 @@ help: ## Say what can be made
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /'
 
 run: $(VENV)/.made ## Serve the sandbox at http://127.0.0.1:8080, its tickets in var/
-	@TTR_SANDBOX=$${TTR_SANDBOX:-1} TTR_LOG_LEVEL=$${TTR_LOG_LEVEL:-WARNING} $(BIN)/python -m server serve
+	@TTR_SANDBOX=$${TTR_SANDBOX:-1} TTR_ALLOW_LOOPBACK_CALLBACKS=$${TTR_ALLOW_LOOPBACK_CALLBACKS:-1} \
+		TTR_LOG_LEVEL=$${TTR_LOG_LEVEL:-WARNING} $(BIN)/python -m server serve
 
 test: $(VENV)/.made lint tests/ajv/node_modules/.made ## Run every check: lint, types, imports, tests with coverage, docs, the wheel
 	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=

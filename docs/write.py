@@ -11,8 +11,10 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+import click
 from click.testing import CliRunner
 
+from server.__main__ import cli as server
 from server.backoffice import book as backoffice
 from server.config import SETTINGS
 from server.document import load, load_backoffice
@@ -122,12 +124,35 @@ def _cli() -> Iterator[str]:
     yield "\n## Exit codes\n"
     yield from _table(("code", "meaning"), ((f"`{c}`", text) for c, text in EXITS.items()))
     for name in ("", *cli.commands):
-        title = f"ttrules {name}".strip()
-        yield f"\n## {title}\n"
-        yield "```text"
-        arguments = [*title.split()[1:], "--help"]
-        yield CliRunner().invoke(cli, arguments, prog_name="ttrules").stdout.rstrip()
-        yield "```"
+        yield from _help(cli, "ttrules", *name.split())
+
+
+def _server_cli() -> Iterator[str]:
+    yield "# The commands of the server"
+    yield ""
+    yield "From [server/__main__.py](../../server/__main__.py) and its neighbours. What a person can"
+    yield "mend, wrong use and wrong settings are told in a sentence, and end a command with 2. A refusal"
+    yield "of the provider's API ends `ticket` and `events` with 1, a server that is not reached with 3."
+    for names in _paths(server):
+        yield from _help(server, "python -m server", *names)
+
+
+def _paths(group: click.Group, *above: str) -> Iterator[tuple[str, ...]]:
+    """Yield the names that lead to a group and to each command below it."""
+    yield above
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _paths(command, *above, name)
+        else:
+            yield (*above, name)
+
+
+def _help(of: click.Command, program: str, *names: str) -> Iterator[str]:
+    """Yield the help of a command as a section."""
+    yield f"\n## {' '.join([program, *names])}\n"
+    yield "```text"
+    yield CliRunner().invoke(of, [*names, "--help"], prog_name=program).stdout.rstrip()
+    yield "```"
 
 
 def _settings() -> Iterator[str]:
@@ -256,6 +281,7 @@ PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "findings.md": _findings,
     "decisions.md": _decisions,
     "cli.md": _cli,
+    "server-cli.md": _server_cli,
     "settings.md": _settings,
     "filters.md": _filters,
     "errors.md": _errors,

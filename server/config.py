@@ -95,10 +95,16 @@ def _key(value: str) -> bytes:
     return key
 
 
-def _prefix(value: str) -> str:
-    if value and not re.fullmatch(r"(?:/[\w.~-]+)+", value):
-        raise ValueError
-    return value
+def _matching(pattern: str) -> Callable[[str], str]:
+    """Return what takes texts that match."""
+
+    def read(value: str) -> str:
+        """Return the text itself."""
+        if not re.fullmatch(pattern, value):
+            raise ValueError
+        return value
+
+    return read
 
 
 def _database(value: str) -> str:
@@ -151,7 +157,7 @@ class Config:
     )
     path_prefix: str = _setting(
         "",
-        _prefix,
+        _matching(r"(?:/[\w.~-]+)*"),
         "nothing, or a path such as /gateway",
         "What a proxy in front takes off the path; addresses that are given out begin with it.",
     )
@@ -242,6 +248,18 @@ class Config:
         _flag,
         "0 or 1",
         "Make two operators to try things with, and print a command that works.",
+    )
+    backoffice_url: str = _setting(
+        "http://127.0.0.1:8080",
+        _matching(r"https?://[\w.:\[\]-]+(?:/[^\s?#]*)?"),
+        "an address such as https://tickets.example.com",
+        "Where the commands `ticket` and `events` find the server.",
+    )
+    backoffice_user: str = _setting(
+        "",
+        _matching(r"(?:[^:\s]+:.*)?"),
+        "NAME:SECRET",
+        "As whom these commands ask; on a sandbox's machine as `provider` when it is not set.",
     )
 
 

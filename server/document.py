@@ -1,11 +1,11 @@
 """The OpenAPI document: what Connexion mounts, and what clients are given.
 
 There are two, one for each side: spec/openapi.yaml, and spec/backoffice.yaml, which refers to the
-first and becomes one document with it here. What clients are given has more in it, so that a client
-made from it knows that too: the rules of each process, as request shapes made of the compiled
-schemas; what each filter holds and which operators it has, from the tables of filtering; and what
-every answer has. Connexion gets the documents without them, since others enforce. Nothing of a rule
-is written here.
+first and becomes one document with it here; and what a listener mounts is made of the callbacks of
+the first. What clients are given has more in it, so that a client made from it knows that too: the
+rules of each process, as request shapes made of the compiled schemas; what each filter holds and
+which operators it has, from the tables of filtering; and what every answer has. Connexion gets the
+documents without them, since others enforce. Nothing of a rule is written here.
 """
 
 from __future__ import annotations
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 PATH: Final = Path(__file__).parents[1] / "spec" / "openapi.yaml"
 BACKOFFICE: Final = PATH.with_name("backoffice.yaml")
 _COMPONENTS: Final = "#/components/"
+#: What stands before an event's name in the address that it is sent to.
+_CALLBACK: Final = "{$request.body#/callback}"
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 _SCHEMAS: Final = "#/components/schemas/"
 #: Keywords of a compiled schema that OpenAPI 3.0 does not have.
@@ -116,6 +118,32 @@ def methods(document: Mapping[str, Any]) -> list[tuple[re.Pattern[str], str]]:
         pattern = re.sub(r"\\\{[^/]+\\\}", "[^/]+", re.escape(base_path(document) + template))
         found.append((re.compile(pattern), ", ".join(names)))
     return found
+
+
+def listening(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the document of who receives events: what POST /hub calls back, as paths."""
+    paths = {
+        address.removeprefix(_CALLBACK): item
+        for callback in document["paths"]["/hub"]["post"]["callbacks"].values()
+        for address, item in callback.items()
+    }
+    info = {**document["info"], "title": f"{document['info']['title']}: listener"}
+    shapes = {"schemas": document["components"]["schemas"]}
+    return deepcopy(
+        {"openapi": document["openapi"], "info": info, "paths": paths, "components": shapes}
+    )
+
+
+def as_json_schema(node: Any) -> Any:  # noqa: ANN401 - a schema, or a part of one
+    """Return a shape of the document (OpenAPI 3.0) in the words of JSON Schema 2020-12."""
+    if isinstance(node, list):
+        return [as_json_schema(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    shape = {key: as_json_schema(value) for key, value in node.items()}
+    if shape.pop("nullable", False) is True and "type" in shape:
+        shape["type"] = [shape["type"], "null"]
+    return shape
 
 
 def served(document: Mapping[str, Any], book: Book, prefix: str) -> dict[str, Any]:

@@ -53,7 +53,9 @@ class TestSandbox:
                     check=True,
                 )
                 assert json.loads(ran.stdout)["status"] == "submitted"
-            assert secrets == json.loads(kept.read_text("utf-8"))
+            written = json.loads(kept.read_text("utf-8"))
+            assert written.pop("signing").keys() == secrets.keys()
+            assert secrets == written
             assert stat.S_IMODE(kept.stat().st_mode) == 0o600
             told.append(secrets)
         assert told[0] == told[1]
@@ -81,7 +83,8 @@ def told_by(process: subprocess.Popen[str]) -> tuple[dict[str, str], str]:
     assert process.stdout is not None
     secrets = {}
     for line in iter(process.stdout.readline, "To create a ticket:\n"):
-        if found := re.fullmatch(r"(?:Operator|Provider) (\S+), secret (\S+)\n", line):
+        told = r"(?:Operator|Provider) (\S+), secret ([^\s,]+)(?:, .*)?\n"
+        if found := re.fullmatch(told, line):
             secrets[found[1]] = found[2]
     assert process.stdout.readline() == "\n"
     return secrets, "".join(iter(process.stdout.readline, "\n"))

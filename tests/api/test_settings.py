@@ -52,10 +52,23 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "TTR_FAILED_LOGINS_PER_ADDRESS": (100, {"1": 1}, ["0", ""]),
     "TTR_TOKEN_LIFETIME": (3600.0, {"60": 60.0}, []),
     "TTR_ALLOW_LOOPBACK_CALLBACKS": (False, {"1": True, "YES": True, "no": False}, []),
+    "TTR_SIGNING_KEY": (
+        b"",
+        {"": b"", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=": b"0123456789abcdef" * 2},
+        ["MDEyMzQ1Njc4OWFiY2RlZg==", "MDEy MzQ1", "key"],
+    ),
+    "TTR_EVENTS_KEPT": (30, {"1": 1}, ["", "0", "-1", "1.5"]),
     "TTR_EVENT_DEADLINE": (15.0, {"2": 2.0}, []),
     "TTR_EVENT_LEASE": (60.0, {"16.5": 16.5}, ["15", "16"]),  # beside the default deadline
+    "TTR_METRICS_PORT": (0, {"9090": 9090}, ["", "-1", "65536", "http"]),
     "TTR_LOG_LEVEL": (20, {"DEBUG": 10, "WARNING": 30, "ERROR": 40}, ["", "debug", "CRITICAL"]),
     "TTR_SANDBOX": (False, {"true": True, "False": False, "0": False}, []),
+    "TTR_BACKOFFICE_URL": (
+        "http://127.0.0.1:8080",
+        {"https://h/gateway": "https://h/gateway", "http://[::1]:1": "http://[::1]:1"},
+        ["", "h", "ftp://h", "http://", "https://h/a?b", "https://h/a b"],
+    ),
+    "TTR_BACKOFFICE_USER": ("", {"": "", "a:b:c": "a:b:c", "a:": "a:"}, ["a", ":b", "a b:c"]),
 }
 SIZES = ["", "0", "-1", "1.5M", "1m", "1 M", "1T", "M", "1234567890"]
 SECONDS = ["", "0", "-1", "86400", "soon", "nan", "inf"]
