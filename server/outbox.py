@@ -13,8 +13,10 @@ import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import (
+    Text,
     and_,
     bindparam,
+    cast,
     delete,
     exists,
     func,
@@ -149,18 +151,10 @@ _WAITED_FOR: Final = Prepared(
     .join(operators, operators.c.id == subscription.c.operator)
     .where(subscription.c.disabled.is_(None), exists().where(_IS_DUE))
 )
-_DUE: Final = Prepared(
-    select(
-        events.c.number,
-        events.c.id,
-        events.c.ticket,
-        events.c.name,
-        events.c.body,
-        events.c.attempts,
-        events.c.raised,
-    )
+_due = (
+    select(events.c.number)
     .where(
-        events.c.operator == bindparam("operator"),
+        events.c.operator == bindparam("operator_id"),
         events.c.state == text("'pending'"),
         events.c.due <= bindparam("now"),
         ~exists().where(
@@ -172,11 +166,30 @@ _DUE: Final = Prepared(
     .order_by(events.c.due, events.c.number)
     .limit(bindparam("most"))
     .with_for_update(of=events, skip_locked=True)
+    .cte("due_now")
 )
-_LEASE: Final = Prepared(
+_CLAIM: Final = Prepared(
     update(events)
-    .where(events.c.number == bindparam("one"))
-    .values(due=bindparam("until"), lease=bindparam("by"), attempts=events.c.attempts + 1)
+    .where(events.c.number == _due.c.number)
+    .values(
+        due=bindparam("until"),
+        attempts=events.c.attempts + 1,
+        # Of this attempt alone, whoever makes the next one.
+        lease=bindparam("by", type_=Text)
+        + cast(events.c.number, Text)
+        + "/"
+        + cast(events.c.attempts + 1, Text),
+    )
+    .returning(
+        events.c.number,
+        events.c.id,
+        events.c.ticket,
+        events.c.name,
+        events.c.body,
+        events.c.attempts,
+        events.c.raised,
+        events.c.lease,
+    )
 )
 
 
@@ -189,16 +202,18 @@ def claim(  # noqa: PLR0913 - a claim is a row
     connection: Connection, to: Subscribed, most: int, *, now: int, until: int, by: str
 ) -> list[Claimed]:
     """Claim up to so many events that are due for an operator, until a moment, for `by`."""
-    asked = {"operator": to.operator, "now": now, "most": most}
-    claimed = []
-    for row in _DUE.run(connection, asked).fetchall():
-        number, name, ticket, kind, body, attempts, raised = row
-        lease = f"{by}/{number}/{attempts + 1}"
-        _LEASE.run(connection, {"one": number, "until": until, "by": lease})
-        claimed.append(
-            Claimed(number, name, ticket, kind, bytes(body), attempts + 1, raised, lease, to)
-        )
-    return claimed
+    asked = {
+        "operator_id": to.operator,
+        "now": now,
+        "most": most,
+        "until": until,
+        "by": f"{by}/",
+    }
+    rows = sorted(_CLAIM.run(connection, asked).fetchall())
+    return [
+        Claimed(number, name, ticket, kind, bytes(body), attempts, raised, lease, to)
+        for number, name, ticket, kind, body, attempts, raised, lease in rows
+    ]
 
 
 _MINE: Final = and_(events.c.number == bindparam("one"), events.c.lease == bindparam("by"))
