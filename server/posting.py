@@ -11,6 +11,7 @@ cannot be ended, so that is done in a thread of its own, which is left behind wh
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import threading
 import time
@@ -51,9 +52,10 @@ _attempt = threading.local()
 
 
 class _Noted:
-    """A connection that tells the attempt at hand of itself, so that it can be shut down."""
+    """A connection that tells the attempt at hand of its socket, so that it can be shut down."""
 
-    timeout: Any  # urllib3's
+    timeout: Any  # urllib3's, as is `sock`
+    sock: Any
 
     def _new_conn(self) -> socket.socket:
         """Connect, and shake hands, in what is left of the attempt's time."""
@@ -61,11 +63,13 @@ class _Noted:
         self.timeout = under_way.left(_CONNECT)
         opened: socket.socket = super()._new_conn()  # type: ignore[misc]  # as below
         opened.settimeout(under_way.left(_CONNECT))
+        under_way.hold(opened)
         return opened
 
     def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's
         """Send a request."""
-        _attempt.under_way.connection = self
+        if self.sock is not None:  # of an earlier attempt
+            _attempt.under_way.hold(self.sock)
         super().request(*args, **kwargs)  # type: ignore[misc]  # of the connection beside
 
 
@@ -112,7 +116,7 @@ class _UnderWay:
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
-        self.connection: Any = None
+        self._opened: socket.socket | None = None
 
     @property
     def is_overdue(self) -> bool:
@@ -126,12 +130,21 @@ class _UnderWay:
             raise requests.Timeout
         return seconds
 
+    def hold(self, opened: socket.socket) -> None:
+        """Keep a way to the socket, which is there whoever holds it, below TLS or a response."""
+        self.let_go()
+        self._opened = socket.socket(fileno=os.dup(opened.fileno()))
+
     def shut_down(self) -> None:
-        """Let whatever waits for the connection wait no more."""
-        if (opened := getattr(self.connection, "sock", None)) is not None:
+        """Let whatever waits for the socket wait no more."""
+        if self._opened is not None:
             with suppress(OSError):
-                # Of the socket below TLS, which would wait for the other side.
-                socket.socket.shutdown(opened, socket.SHUT_RDWR)
+                self._opened.shutdown(socket.SHUT_RDWR)
+
+    def let_go(self) -> None:
+        """Shut nothing down any more."""
+        if self._opened is not None:
+            self._opened.close()
 
 
 class Poster:
@@ -178,17 +191,20 @@ class Poster:
         with self._lock:
             self._under_way.add(under_way)
         try:
-            outcome = self._posted(url, body, headers)
+            outcome = self._posted(url, body, headers, under_way)
         except Exception as error:  # noqa: BLE001 - told, and decided on elsewhere
             word = "timeout" if under_way.is_overdue else _word(error)
             outcome = Outcome(error=word)
         finally:
             with self._lock:
                 self._under_way.discard(under_way)
+                under_way.let_go()
             _attempt.under_way = None
         return outcome._replace(seconds=time.monotonic() - begun)
 
-    def _posted(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
+    def _posted(
+        self, url: str, body: bytes, headers: Mapping[str, str], under_way: _UnderWay
+    ) -> Outcome:
         with self._session.post(
             url,
             data=body,
@@ -197,6 +213,8 @@ class Poster:
             allow_redirects=False,
             stream=True,
         ) as answer:
+            if under_way.is_overdue:  # what was shut down may look like the end of the headers
+                raise requests.Timeout
             # A status that is known counts, whatever becomes of the rest.
             with suppress(Exception):
                 answer.raw.read(_READ, decode_content=False)
@@ -205,9 +223,9 @@ class Poster:
     def _watched(self) -> None:
         while not self._closed.wait(_TICK):
             with self._lock:
-                overdue = [each for each in self._under_way if each.is_overdue]
-            for each in overdue:
-                each.shut_down()
+                for each in self._under_way:
+                    if each.is_overdue:
+                        each.shut_down()
 
 
 def _in_time(ask: Callable[[], T], seconds: float) -> T:
