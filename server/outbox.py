@@ -9,6 +9,7 @@ microseconds since 1970 by one clock, the database's (see `clock`).
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -84,9 +85,10 @@ def clock(connection: Connection) -> int:
 
 
 _SUBSCRIBED: Final = Prepared(
-    select(subscription.c.id, subscription.c.query).where(
-        subscription.c.operator == bindparam("operator")
-    )
+    select(subscription.c.id, subscription.c.query)
+    .where(subscription.c.operator == bindparam("operator"))
+    # Whoever takes the address away waits until what is raised for it can be seen, and discarded.
+    .with_for_update(read=True, key_share=True)
 )
 _ENQUEUE: Final = Prepared(
     insert(events).values(
@@ -207,7 +209,8 @@ def claim(  # noqa: PLR0913 - a claim is a row
         "now": now,
         "most": most,
         "until": until,
-        "by": f"{by}/",
+        # Attempts are counted anew for a new address, so that a number of them names no attempt.
+        "by": f"{by}/{secrets.token_hex(8)}/",
     }
     rows = sorted(_CLAIM.run(connection, asked).fetchall())
     return [
@@ -255,23 +258,20 @@ def settle(
     mine = {"one": claimed.number, "by": claimed.lease}
     told = {"status": outcome.status, "error": outcome.error and outcome.error[:_LONGEST_ERROR]}
     about = {"subscribed": claimed.to.id}
-    if decision.fate == "delivered":
-        done = _ENDED.run(connection, {**mine, **told, "fate": "delivered", "now": now})
-        _WORKS.run(connection, about)
-        return bool(done.rowcount)
-    if decision.fate == "gone":
-        # What waits goes on waiting for another address.
-        done = _AGAIN.run(connection, {**mine, **told, "due_at": 0})
-        _FAILS.run(connection, {**about, "now": now})
-        _GIVE_UP.run(connection, {**about, "now": now, "since": now})
-        return bool(done.rowcount)
-    if decision.fate == "dead":
-        done = _ENDED.run(connection, {**mine, **told, "fate": "dead", "now": now})
+    if decision.fate in {"delivered", "dead"}:
+        done = _ENDED.run(connection, {**mine, **told, "fate": decision.fate, "now": now})
     else:
+        # What waits for an address that is gone goes on waiting, for another one.
         done = _AGAIN.run(connection, {**mine, **told, "due_at": decision.due})
-    _FAILS.run(connection, {**about, "now": now})
-    _GIVE_UP.run(connection, {**about, "now": now, "since": now - GIVEN_UP})
-    return bool(done.rowcount)
+    if not done.rowcount:
+        return False
+    if decision.fate == "delivered":
+        _WORKS.run(connection, about)
+    else:
+        since = now if decision.fate == "gone" else now - GIVEN_UP
+        _FAILS.run(connection, {**about, "now": now})
+        _GIVE_UP.run(connection, {**about, "now": now, "since": since})
+    return True
 
 
 def give_back(connection: Connection, claimed: Claimed) -> None:

@@ -201,7 +201,7 @@ class Tickets:
         """Put the events of a change into the outbox, those that its operator wants to hear of."""
         has_address, query = outbox.query_of(connection, operator)
         if has_address:
-            wanted = self._events.wanted(query)
+            wanted = self._events.heard(query)
             between = self._events.between(
                 before, after, now=stamp(moment), new_id=lambda: str(uuid4())
             )
