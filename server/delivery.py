@@ -13,7 +13,7 @@ import logging
 import random
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -138,16 +138,30 @@ class Delivery:
         self, ended: list[tuple[Claimed, Outcome | None]], connection: Connection
     ) -> list[Claimed]:
         now = self._clock(connection)
+        self._settle(connection, now, ended)
+        self._purge(connection, now)
+        freed = Counter(each.to.operator for each, _ in ended)
+        return [] if self._is_stopping else self._claimed(connection, now, freed)
+
+    def _settle(
+        self, connection: Connection, now: int, ended: list[tuple[Claimed, Outcome | None]]
+    ) -> None:
+        """Say what came of attempts. Those that succeeded are most: they are said together."""
+        arrived: defaultdict[int | None, list[tuple[Claimed, Outcome]]] = defaultdict(list)
         for each, outcome in ended:
             if outcome is None:
                 outbox.give_back(connection, each)
                 continue
             decision = decide(outcome, each.attempts, now=now, dice=self._dice())
+            if decision.fate == "delivered":
+                arrived[outcome.status].append((each, outcome))
+                continue
             is_ours = outbox.settle(connection, each, outcome, decision, now)
             self._tell(each, outcome, decision.fate if is_ours else "lost")
-        self._purge(connection, now)
-        freed = Counter(each.to.operator for each, _ in ended)
-        return [] if self._is_stopping else self._claimed(connection, now, freed)
+        for status, several in arrived.items():
+            ours = outbox.arrived(connection, [each for each, _ in several], status, now)
+            for each, outcome in several:
+                self._tell(each, outcome, "delivered" if each.number in ours else "lost")
 
     def _claimed(self, connection: Connection, now: int, freed: Counter[str]) -> list[Claimed]:
         until = now + round(self._lease * 1_000_000)

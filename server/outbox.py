@@ -226,6 +226,22 @@ _ENDED: Final = Prepared(
     .where(_MINE)
     .values(state=bindparam("fate"), settled=bindparam("now"), lease=None, **_TOLD)
 )
+#: Of many at once; a lease holds the number of its event.
+_ARRIVED: Final = (
+    update(events)
+    .where(
+        events.c.number.in_(bindparam("numbers", expanding=True)),
+        events.c.lease.in_(bindparam("leases", expanding=True)),
+    )
+    .values(
+        state="delivered",
+        settled=bindparam("now"),
+        lease=None,
+        last_status=bindparam("status"),
+        last_error=None,
+    )
+    .returning(events.c.number)
+)
 _AGAIN: Final = Prepared(
     update(events).where(_MINE).values(due=bindparam("due_at"), lease=None, **_TOLD)
 )
@@ -256,9 +272,7 @@ def settle(
     told = {"status": outcome.status, "error": outcome.error and outcome.error[:_LONGEST_ERROR]}
     about = {"subscribed": claimed.to.id}
     if decision.fate == "delivered":
-        done = _ENDED.run(connection, {**mine, **told, "fate": "delivered", "now": now})
-        _WORKS.run(connection, about)
-        return bool(done.rowcount)
+        return bool(arrived(connection, [claimed], outcome.status, now))
     if decision.fate == "gone":
         # What waits goes on waiting for another address.
         done = _AGAIN.run(connection, {**mine, **told, "due_at": 0})
@@ -272,6 +286,22 @@ def settle(
     _FAILS.run(connection, {**about, "now": now})
     _GIVE_UP.run(connection, {**about, "now": now, "since": now - GIVEN_UP})
     return bool(done.rowcount)
+
+
+def arrived(
+    connection: Connection, claimed: Sequence[Claimed], status: int | None, now: int
+) -> set[int]:
+    """Say that attempts have succeeded, all with one status; return whose it still was to say."""
+    values = {
+        "numbers": [each.number for each in claimed],
+        "leases": [each.lease for each in claimed],
+        "status": status,
+        "now": now,
+    }
+    done = set(connection.execute(_ARRIVED, values).scalars())
+    for subscribed in sorted({each.to.id for each in claimed}):
+        _WORKS.run(connection, {"subscribed": subscribed})
+    return done
 
 
 def give_back(connection: Connection, claimed: Claimed) -> None:
