@@ -1,7 +1,7 @@
-"""`python -m server`: serve, migrate the database, look after operators.
+"""`python -m server`: serve, migrate the database, look after operators; and the way to the rest.
 
-Every way to fail that a person can mend ends with one sentence and exit code 2; nothing else is
-decided here.
+Every way to fail that a person can mend ends with one sentence and exit code 2 (see mending);
+nothing else is decided here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -23,38 +22,27 @@ import click
 import prometheus_client
 from sqlalchemy.exc import DBAPIError
 
-from server import document, operators, outbox
+from server import document, operators, outbox, sandbox
 from server.config import BadSetting, Config, read_config
 from server.delivery import Delivery
+from server.listening import listen
+from server.mending import mending
 from server.observe import Metrics, log_to_standard_error
-from server.schema import NewerSchema
-from server.store import Locked, NotMigrated, Store
+from server.playing import events, ticket
+from server.signing import keys_of, shown
+from server.store import Store
 from ttrules.book import shipped
 from ttrules.example import example
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sqlalchemy import Connection
-
     from server.limits import App
+    from server.operators import Role
 
-#: What a person can mend.
-_MENDABLE: Final = (
-    BadSetting,
-    Locked,
-    NotMigrated,
-    NewerSchema,
-    operators.NoSuchOperator,
-    operators.OperatorExists,
-    operators.BadName,
-)
-#: The operators of a sandbox, and the file that keeps their secrets beside its database.
-_DEMO: Final = ("operator-a", "operator-b")
 _KEY_FILE: Final = "signing.key"
 #: How often a process that only delivers looks how full the outbox is, in seconds.
 _LOOK: Final = 5.0
-_DEMO_FILE: Final = "sandbox-operators.json"
 #: The headers of a connection are held by the parser before anything of ours sees them.
 _PARSED_HEADERS: Final = 64 << 10
 
@@ -68,7 +56,7 @@ def cli() -> None:
 @click.option("--workers", type=click.IntRange(1), help="As TTR_WORKERS.")
 def serve(*, workers: int | None) -> None:
     """Answer requests until told to stop; what is under way is finished."""
-    with _mending():
+    with mending():
         if workers is not None:
             os.environ["TTR_WORKERS"] = str(workers)
         config = read_config(os.environ)
@@ -93,7 +81,7 @@ def serve(*, workers: int | None) -> None:
         with socket.socket(_family(config)) as listener, _store(config) as store:
             _listen(listener, config)
             store.open()
-            secrets = _sandbox(store) if config.sandbox else {}
+            secrets = sandbox.prepare(store, master_key(config, store)) if config.sandbox else {}
             metrics = Metrics()
             delivery = _delivery(config, store, metrics) if store.is_embedded else None
             app = make(config, store, metrics, delivery)
@@ -113,7 +101,7 @@ def application() -> App:
 @cli.command()
 def deliver() -> None:
     """Deliver events until told to stop. With SQLite `serve` does so itself."""
-    with _mending(), _store(config := read_config(os.environ)) as store:
+    with mending(), _store(config := read_config(os.environ)) as store:
         if store.is_embedded:
             message = "a database that other processes can share; with SQLite `serve` delivers,"
             raise BadSetting("TTR_DATABASE_URL", config.database_url, message)
@@ -143,22 +131,28 @@ def _delivery(config: Config, store: Store, metrics: Metrics) -> Delivery:
 @cli.command()
 def migrate() -> None:
     """Bring the database to this release's schema."""
-    with _mending(), _store() as store:
+    with mending(), _store() as store:
         done = store.migrate()
         click.echo(f"schema version {done[-1]} reached" if done else "nothing to do")
 
 
+for each in (listen, ticket, events):
+    cli.add_command(each)
+
+
 @cli.group()
 def operator() -> None:
-    """Look after operators. With SQLite, stop the server first."""
+    """Look after operators and the provider's systems. With SQLite, stop the server first."""
 
 
 @operator.command()
 @click.argument("name")
-def add(name: str) -> None:
+@click.option("--provider", is_flag=True, help="It is a system of the provider's.")
+def add(name: str, *, provider: bool) -> None:
     """Add an operator, and show its secret once."""
-    with _mending(), _store() as store:
-        secret = store.open().submit(lambda c: operators.add(c, name, _now())).result()
+    role: Role = "provider" if provider else "operator"
+    with mending(), _store() as store:
+        secret = store.open().submit(lambda c: operators.add(c, name, _now(), role)).result()
         click.echo(secret)
 
 
@@ -166,7 +160,7 @@ def add(name: str) -> None:
 @click.argument("name")
 def rotate(name: str) -> None:
     """Give an operator a new secret, and show it once; the old one and all tokens are void."""
-    with _mending(), _store() as store:
+    with mending(), _store() as store:
         click.echo(store.open().submit(lambda c: operators.rotate(c, name)).result())
 
 
@@ -174,35 +168,39 @@ def rotate(name: str) -> None:
 @click.argument("name")
 def disable(name: str) -> None:
     """Shut an operator out until its secret is rotated."""
-    with _mending(), _store() as store:
+    with mending(), _store() as store:
         store.open().submit(lambda c: operators.disable(c, name, _now())).result()
+
+
+@operator.command(name="signing-secret")
+@click.argument("name")
+@click.option("--rotate", is_flag=True, help="Make a new one; the old one signs for a day too.")
+def signing_secret(name: str, *, rotate: bool) -> None:
+    """Show the secrets that events to an operator are signed with, the present one first."""
+    with mending(), _store(config := read_config(os.environ)) as store:
+        store.open()
+        if rotate:
+            store.submit(lambda c: operators.rotate_signing(c, name, _now())).result()
+        found = store.read_now(lambda c: operators.named(c, name))
+        if found is None:
+            raise operators.NoSuchOperator(name)
+        for key in keys_of(
+            master_key(config, store),
+            found.id,
+            version=found.signing_version,
+            since=found.signing_since,
+            now=_now(),
+        ):
+            click.echo(shown(key))
 
 
 @operator.command(name="list")
 def list_command() -> None:
-    """List the operators."""
-    with _mending(), _store() as store:
+    """List the operators, and the provider's systems."""
+    with mending(), _store() as store:
         for each in store.open().read_now(operators.everyone):
-            click.echo(f"{each.name}\t{'disabled' if each.disabled else 'enabled'}")
-
-
-@contextmanager
-def _mending() -> Iterator[None]:
-    """Turn what a person can mend into a sentence."""
-    try:
-        yield
-    except _MENDABLE as error:
-        click.echo(f"server: {error}", err=True)
-        sys.exit(2)
-    except DBAPIError as error:
-        said = " ".join(str(error.orig).split())
-        click.echo(f"server: the database cannot be used: {said}", err=True)
-        sys.exit(2)
-    except OSError as error:
-        click.echo(
-            f"server: {error.strerror}: {error.filename or 'the address to listen at'}", err=True
-        )
-        sys.exit(2)
+            state = "disabled" if each.disabled else "enabled"
+            click.echo(f"{each.name}\t{state}\t{each.role}")
 
 
 @contextmanager
@@ -223,16 +221,8 @@ def master_key(config: Config, store: Store) -> bytes:
         raise BadSetting("TTR_SIGNING_KEY", None, expected)
     path = Path(store.url.database or "").parent / _KEY_FILE
     if not path.exists():
-        _write_privately(path, randomness.token_bytes(32).hex())
+        sandbox.write_privately(path, randomness.token_bytes(32).hex())
     return bytes.fromhex(path.read_text("ascii"))
-
-
-def _write_privately(path: Path, text: str) -> None:
-    """Write a file that nobody else may read, as a whole or not at all."""
-    aside = path.with_name(f"{path.name}.new")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
-        file.write(text)
-    aside.rename(path)
 
 
 def _now() -> int:
@@ -265,31 +255,7 @@ def _listen(listener: socket.socket, config: Config) -> None:
     listener.listen(2048)  # from now on clients wait rather than fail
 
 
-def _sandbox(store: Store) -> dict[str, str]:
-    """Return the secrets of the sandbox's operators, which are made where there are none."""
-    path = Path(store.url.database or "").parent / _DEMO_FILE
-    secrets: dict[str, str] = json.loads(path.read_text("utf-8")) if path.exists() else {}
-    if store.read_now(lambda c: all(_is_known(c, name, secrets.get(name, "")) for name in _DEMO)):
-        return secrets
-    for name in _DEMO:
-        secrets[name] = store.submit(partial(_demo, name)).result()
-    _write_privately(path, json.dumps(secrets, indent=2))
-    return secrets
-
-
-def _is_known(connection: Connection, name: str, secret: str) -> bool:
-    """Say whether a secret is still that of an operator of the sandbox."""
-    return operators.is_secret_of(secret, operators.named(connection, name))
-
-
-def _demo(name: str, connection: Connection) -> str:
-    """Return the secret of an operator of the sandbox, a new one."""
-    if operators.named(connection, name) is None:
-        return operators.add(connection, name, _now())
-    return operators.rotate(connection, name)
-
-
-def _told(config: Config, port: int, secrets: dict[str, str]) -> None:
+def _told(config: Config, port: int, secrets: dict[str, Any]) -> None:
     """Say where the server is, and in a sandbox what to type."""
     scheme = "https" if config.tls_certificate else "http"
     host = f"[{config.host}]" if ":" in config.host else config.host
@@ -297,15 +263,15 @@ def _told(config: Config, port: int, secrets: dict[str, str]) -> None:
     base = document.base_path(document.load())
     click.echo(f"Serving {root}{base}")
     click.echo(f"To look at it: {root}/ui/")
-    for name, secret in secrets.items():
-        click.echo(f"Operator {name}, secret {secret}")
+    for line in sandbox.told(secrets):
+        click.echo(line)
     if secrets:
-        name, secret = next(iter(secrets.items()))
-        ticket = json.dumps(example(shipped(), "complaint-add", "minimal"))
+        name = sandbox.NAMES[0]
+        new = json.dumps(example(shipped(), "complaint-add", "minimal"))
         click.echo(
             "To create a ticket:\n\n"
-            f"curl -u {name}:{secret} -H 'Content-Type: application/json' \\\n"
-            f"  {root}{base}/troubleTicket \\\n  -d '{ticket}'\n"
+            f"curl -u {name}:{secrets[name]} -H 'Content-Type: application/json' \\\n"
+            f"  {root}{base}/troubleTicket \\\n  -d '{new}'\n"
         )
     sys.stdout.flush()
 

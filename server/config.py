@@ -32,7 +32,10 @@ _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 class BadSetting(Exception):  # noqa: N818 - a statement
-    """A variable has a value that it cannot have, or is none (`value` is None then)."""
+    """A variable has a value that it cannot have, or is none.
+
+    `value` is None then, and where it is a secret.
+    """
 
     def __init__(self, name: str, value: str | None, expected: str) -> None:
         super().__init__(name, value, expected)
@@ -95,10 +98,16 @@ def _key(value: str) -> bytes:
     return key
 
 
-def _prefix(value: str) -> str:
-    if value and not re.fullmatch(r"(?:/[\w.~-]+)+", value):
-        raise ValueError
-    return value
+def _matching(pattern: str) -> Callable[[str], str]:
+    """Return what takes texts that match."""
+
+    def read(value: str) -> str:
+        """Return the text itself."""
+        if not re.fullmatch(pattern, value):
+            raise ValueError
+        return value
+
+    return read
 
 
 def _database(value: str) -> str:
@@ -151,7 +160,7 @@ class Config:
     )
     path_prefix: str = _setting(
         "",
-        _prefix,
+        _matching(r"(?:/[\w.~-]+)*"),
         "nothing, or a path such as /gateway",
         "What a proxy in front takes off the path; addresses that are given out begin with it.",
     )
@@ -243,6 +252,18 @@ class Config:
         "0 or 1",
         "Make two operators to try things with, and print a command that works.",
     )
+    backoffice_url: str = _setting(
+        "http://127.0.0.1:8080",
+        _matching(r"https?://[\w.:\[\]-]+(?:/[^\s?#]*)?"),
+        "an address such as https://tickets.example.com",
+        "Where the commands `ticket` and `events` find the server.",
+    )
+    backoffice_user: str = _setting(
+        "",
+        _matching(r"(?:[^:\s]+:.*)?"),
+        "NAME:SECRET",
+        "As whom these commands ask; on a sandbox's machine as `provider` when it is not set.",
+    )
 
 
 #: Every setting by its variable, with the name that its value has in Config.
@@ -259,7 +280,8 @@ def read_config(environment: Mapping[str, str]) -> Config:
             try:
                 values[name] = setting.read(environment[variable])
             except (ValueError, KeyError):
-                raise BadSetting(variable, environment[variable], setting.expected) from None
+                told = None if setting.read is _key else environment[variable]
+                raise BadSetting(variable, told, setting.expected) from None
     for variable in environment:
         if variable.startswith("TTR_") and variable not in SETTINGS:
             raise BadSetting(variable, None, f"one of {', '.join(SETTINGS)}")

@@ -9,6 +9,7 @@ microseconds since 1970 by one clock, the database's (see `clock`).
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -84,9 +85,10 @@ def clock(connection: Connection) -> int:
 
 
 _SUBSCRIBED: Final = Prepared(
-    select(subscription.c.id, subscription.c.query).where(
-        subscription.c.operator == bindparam("operator")
-    )
+    select(subscription.c.id, subscription.c.query)
+    .where(subscription.c.operator == bindparam("operator"))
+    # Whoever takes the address away waits until what is raised for it can be seen, and discarded.
+    .with_for_update(read=True, key_share=True)
 )
 _ENQUEUE: Final = Prepared(
     insert(events).values(
@@ -207,7 +209,8 @@ def claim(  # noqa: PLR0913 - a claim is a row
         "now": now,
         "most": most,
         "until": until,
-        "by": f"{by}/",
+        # Attempts are counted anew for a new address, so that a number of them names no attempt.
+        "by": f"{by}/{secrets.token_hex(8)}/",
     }
     rows = sorted(_CLAIM.run(connection, asked).fetchall())
     return [
@@ -273,19 +276,17 @@ def settle(
     about = {"subscribed": claimed.to.id}
     if decision.fate == "delivered":
         return bool(arrived(connection, [claimed], outcome.status, now))
-    if decision.fate == "gone":
-        # What waits goes on waiting for another address.
-        done = _AGAIN.run(connection, {**mine, **told, "due_at": 0})
-        _FAILS.run(connection, {**about, "now": now})
-        _GIVE_UP.run(connection, {**about, "now": now, "since": now})
-        return bool(done.rowcount)
     if decision.fate == "dead":
         done = _ENDED.run(connection, {**mine, **told, "fate": "dead", "now": now})
     else:
+        # What waits for an address that is gone goes on waiting, for another one.
         done = _AGAIN.run(connection, {**mine, **told, "due_at": decision.due})
+    if not done.rowcount:
+        return False
+    since = now if decision.fate == "gone" else now - GIVEN_UP
     _FAILS.run(connection, {**about, "now": now})
-    _GIVE_UP.run(connection, {**about, "now": now, "since": now - GIVEN_UP})
-    return bool(done.rowcount)
+    _GIVE_UP.run(connection, {**about, "now": now, "since": since})
+    return True
 
 
 def arrived(
@@ -299,7 +300,7 @@ def arrived(
         "now": now,
     }
     done = set(connection.execute(_ARRIVED, values).scalars())
-    for subscribed in sorted({each.to.id for each in claimed}):
+    for subscribed in sorted({each.to.id for each in claimed if each.number in done}):
         _WORKS.run(connection, {"subscribed": subscribed})
     return done
 
@@ -347,14 +348,14 @@ _SHOWN: Final = select(
 
 
 def listed(
-    connection: Connection, *, state: str | None, operator: str | None, most: int
+    connection: Connection, *, state: str | None, names: frozenset[str] | None, most: int
 ) -> Sequence[RowMapping]:
-    """Return events as rows, the newest first."""
+    """Return events as rows, the newest first; `names` are those of operators, None for all."""
     statement = _SHOWN.order_by(events.c.number.desc()).limit(most)
     if state is not None:
         statement = statement.where(events.c.state == state)
-    if operator is not None:
-        statement = statement.where(operators.c.name == operator)
+    if names is not None:
+        statement = statement.where(operators.c.name.in_(sorted(names)))
     return connection.execute(statement).mappings().all()
 
 

@@ -52,10 +52,23 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "TTR_FAILED_LOGINS_PER_ADDRESS": (100, {"1": 1}, ["0", ""]),
     "TTR_TOKEN_LIFETIME": (3600.0, {"60": 60.0}, []),
     "TTR_ALLOW_LOOPBACK_CALLBACKS": (False, {"1": True, "YES": True, "no": False}, []),
+    "TTR_SIGNING_KEY": (
+        b"",
+        {"": b"", "QUFB" * 11: b"A" * 33},
+        ["QUFB" * 10, "geheim", "QUFB" * 11 + "A", "QUFB" * 11 + "\n", "\u00e9"],
+    ),
+    "TTR_EVENTS_KEPT": (30, {"1": 1, "365": 365}, ["", "0", "-1", "1.5", "for ever"]),
     "TTR_EVENT_DEADLINE": (15.0, {"2": 2.0}, []),
     "TTR_EVENT_LEASE": (60.0, {"16.5": 16.5}, ["15", "16"]),  # beside the default deadline
+    "TTR_METRICS_PORT": (0, {"9090": 9090}, ["", "-1", "65536"]),
     "TTR_LOG_LEVEL": (20, {"DEBUG": 10, "WARNING": 30, "ERROR": 40}, ["", "debug", "CRITICAL"]),
     "TTR_SANDBOX": (False, {"true": True, "False": False, "0": False}, []),
+    "TTR_BACKOFFICE_URL": (
+        "http://127.0.0.1:8080",
+        {"https://h/gateway": "https://h/gateway", "http://[::1]:1": "http://[::1]:1"},
+        ["", "h", "ftp://h", "http://", "https://h/a?b", "https://h/a b"],
+    ),
+    "TTR_BACKOFFICE_USER": ("", {"": "", "a:b:c": "a:b:c", "a:": "a:"}, ["a", ":b", "a b:c"]),
 }
 SIZES = ["", "0", "-1", "1.5M", "1m", "1 M", "1T", "M", "1234567890"]
 SECONDS = ["", "0", "-1", "86400", "soon", "nan", "inf"]
@@ -121,6 +134,14 @@ def test_password() -> None:
         read_config({"TTR_DATABASE_URL": "mysql://me:ge@heim@host/name"})
     assert "heim" not in str(refused.value)
     assert "mysql://me:***@host/name" in str(refused.value)
+
+
+def test_key() -> None:
+    """A key that is too short, or no base64, is not told."""
+    with pytest.raises(BadSetting) as refused:
+        read_config({"TTR_SIGNING_KEY": "Z2VoZWlt"})
+    assert refused.value.name == "TTR_SIGNING_KEY"
+    assert "Z2VoZWlt" not in str(refused.value)
 
 
 def test_workers() -> None:

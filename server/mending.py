@@ -1,0 +1,47 @@
+"""What a person can mend, told in one sentence with exit code 2, by every command."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Final
+
+import click
+from sqlalchemy.exc import DBAPIError
+
+from server.config import BadSetting
+from server.operators import BadName, NoSuchOperator, OperatorExists
+from server.schema import NewerSchema
+from server.store import Locked, NotMigrated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_MENDABLE: Final = (
+    BadSetting,
+    Locked,
+    NotMigrated,
+    NewerSchema,
+    NoSuchOperator,
+    OperatorExists,
+    BadName,
+)
+
+
+@contextmanager
+def mending() -> Iterator[None]:
+    """Turn what a person can mend into a sentence, and end the command."""
+    try:
+        yield
+    except _MENDABLE as error:
+        _end(str(error))
+    except DBAPIError as error:
+        said = " ".join(str(error.orig).split())
+        _end(f"the database cannot be used: {said}")
+    except OSError as error:
+        _end(f"{error.strerror}: {error.filename or 'the address to listen at'}")
+
+
+def _end(sentence: str) -> None:
+    click.echo(f"server: {sentence}", err=True)
+    sys.exit(2)
