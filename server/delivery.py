@@ -13,7 +13,7 @@ import logging
 import random
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -143,18 +143,33 @@ class Delivery:
     ) -> tuple[list[str], list[Claimed]]:
         """Return what became of attempts that ended, and what is claimed. It may run again."""
         now = self._clock(connection)
-        fates: list[str] = []
-        for each, outcome in ended:
-            if outcome is None:
-                outbox.give_back(connection, each)
-                fates.append("unmade")
-                continue
-            decision = decide(outcome, each.attempts, now=now, dice=self._dice())
-            is_ours = outbox.settle(connection, each, outcome, decision, now)
-            fates.append(decision.fate if is_ours else "lost")
+        fates = self._settled(connection, now, ended)
         self._purge(connection, now)
         freed = Counter(each.to.operator for each, _ in ended)
         return fates, [] if self._is_stopping else self._claimed(connection, now, freed)
+
+    def _settled(
+        self, connection: Connection, now: int, ended: list[tuple[Claimed, Outcome | None]]
+    ) -> list[str]:
+        """Say what came of attempts; return it. Most have succeeded: those are said together."""
+        fates: dict[str, str] = {}
+        arrived: defaultdict[int | None, list[Claimed]] = defaultdict(list)
+        for each, outcome in ended:
+            if outcome is None:
+                outbox.give_back(connection, each)
+                fates[each.lease] = "unmade"
+                continue
+            decision = decide(outcome, each.attempts, now=now, dice=self._dice())
+            if decision.fate == "delivered":
+                arrived[outcome.status].append(each)
+                continue
+            is_ours = outbox.settle(connection, each, outcome, decision, now)
+            fates[each.lease] = decision.fate if is_ours else "lost"
+        for status, several in arrived.items():
+            ours = outbox.arrived(connection, several, status, now)
+            for each in several:
+                fates[each.lease] = "delivered" if each.number in ours else "lost"
+        return [fates[each.lease] for each, _ in ended]
 
     def _claimed(self, connection: Connection, now: int, freed: Counter[str]) -> list[Claimed]:
         until = now + round(self._lease * 1_000_000)

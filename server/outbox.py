@@ -229,6 +229,22 @@ _ENDED: Final = Prepared(
     .where(_MINE)
     .values(state=bindparam("fate"), settled=bindparam("now"), lease=None, **_TOLD)
 )
+#: Of many at once; a lease holds the number of its event.
+_ARRIVED: Final = (
+    update(events)
+    .where(
+        events.c.number.in_(bindparam("numbers", expanding=True)),
+        events.c.lease.in_(bindparam("leases", expanding=True)),
+    )
+    .values(
+        state="delivered",
+        settled=bindparam("now"),
+        lease=None,
+        last_status=bindparam("status"),
+        last_error=None,
+    )
+    .returning(events.c.number)
+)
 _AGAIN: Final = Prepared(
     update(events).where(_MINE).values(due=bindparam("due_at"), lease=None, **_TOLD)
 )
@@ -258,20 +274,35 @@ def settle(
     mine = {"one": claimed.number, "by": claimed.lease}
     told = {"status": outcome.status, "error": outcome.error and outcome.error[:_LONGEST_ERROR]}
     about = {"subscribed": claimed.to.id}
-    if decision.fate in {"delivered", "dead"}:
-        done = _ENDED.run(connection, {**mine, **told, "fate": decision.fate, "now": now})
+    if decision.fate == "delivered":
+        return bool(arrived(connection, [claimed], outcome.status, now))
+    if decision.fate == "dead":
+        done = _ENDED.run(connection, {**mine, **told, "fate": "dead", "now": now})
     else:
         # What waits for an address that is gone goes on waiting, for another one.
         done = _AGAIN.run(connection, {**mine, **told, "due_at": decision.due})
     if not done.rowcount:
         return False
-    if decision.fate == "delivered":
-        _WORKS.run(connection, about)
-    else:
-        since = now if decision.fate == "gone" else now - GIVEN_UP
-        _FAILS.run(connection, {**about, "now": now})
-        _GIVE_UP.run(connection, {**about, "now": now, "since": since})
+    since = now if decision.fate == "gone" else now - GIVEN_UP
+    _FAILS.run(connection, {**about, "now": now})
+    _GIVE_UP.run(connection, {**about, "now": now, "since": since})
     return True
+
+
+def arrived(
+    connection: Connection, claimed: Sequence[Claimed], status: int | None, now: int
+) -> set[int]:
+    """Say that attempts have succeeded, all with one status; return whose it still was to say."""
+    values = {
+        "numbers": [each.number for each in claimed],
+        "leases": [each.lease for each in claimed],
+        "status": status,
+        "now": now,
+    }
+    done = set(connection.execute(_ARRIVED, values).scalars())
+    for subscribed in sorted({each.to.id for each in claimed if each.number in done}):
+        _WORKS.run(connection, {"subscribed": subscribed})
+    return done
 
 
 def give_back(connection: Connection, claimed: Claimed) -> None:
