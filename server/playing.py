@@ -86,7 +86,7 @@ def note(backoffice: Backoffice, *, number: str, text: str) -> None:
     """Add a note to a ticket."""
     found = backoffice.ticket(number)
     after = backoffice.change(found, [found.noting(text)])
-    click.echo(f"{found.short}: {len(after['note'])} notes")
+    click.echo(f"{found.short}: note {len(after['note'])}")
 
 
 @ticket.command(name="set")
