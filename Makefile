@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 SPEC := --openapi spec/openapi.yaml --requirements spec/requirements.yaml \
 	--interpretation spec/interpretation.yaml --lifecycle spec/lifecycle.yaml
+BACKOFFICE := --openapi spec/openapi.yaml --requirements spec/backoffice-requirements.yaml \
+	--interpretation spec/backoffice-interpretation.yaml --lifecycle spec/lifecycle.yaml
 LOCKED := --extra cli --extra hypothesis --group server --group test --group lint --group build --group bench
 
 .PHONY: help run test lint schemas bench soak docs wheel constraints clean
@@ -29,9 +31,10 @@ lint: $(VENV)/.made ## Hold the code against its rules
 	$(BIN)/interrogate --quiet tests ttrules server docs
 	$(BIN)/codespell
 
-schemas: $(VENV)/.made ## Compile spec/ to ttrules/schemas/
+schemas: $(VENV)/.made ## Compile spec/ to ttrules/schemas/ and server/rules/
 	cp spec/schemas/*.schema.json ttrules/schemas/form/
 	$(BIN)/ttrules compile $(SPEC) --out ttrules/schemas
+	$(BIN)/ttrules compile $(BACKOFFICE) --out server/rules
 
 docs: $(VENV)/.made schemas ## Write docs/reference/ from spec/ and from the tables of the code
 	$(BIN)/python docs/write.py

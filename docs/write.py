@@ -15,10 +15,11 @@ import click
 from click.testing import CliRunner
 
 from server.__main__ import cli as server
+from server.backoffice import book as backoffice
 from server.config import SETTINGS
-from server.document import load
+from server.document import load, load_backoffice
 from server.errors import KINDS
-from server.filtering import FIELDS, OPERATOR_MEANINGS, OTHERS, SIGNS
+from server.filtering import FIELDS, OPERATOR, OPERATOR_MEANINGS, OTHERS, SIGNS
 from server.schema import FILTERED
 from ttrules.book import shipped
 from ttrules.cli import FORMATS, cli
@@ -29,6 +30,8 @@ from ttrules.program import EXITS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from ttrules import Book
 
 REFERENCE: Final = Path(__file__).parent / "reference"
 _NOTE: Final = "<!-- Written by `make docs`; change the source named below, not this page. -->"
@@ -41,12 +44,32 @@ def pages() -> dict[str, str]:
 
 def _matrix() -> Iterator[str]:
     book = shipped()
-    names = book.processes()
     yield f"# The matrix of the {book.data['title']} {book.data['version']}"
     yield ""
     yield "From [spec/requirements.yaml](../../spec/requirements.yaml); types and descriptions from"
     yield "[spec/openapi.yaml](../../spec/openapi.yaml)."
     yield ""
+    yield from _rows(book)
+
+
+def _backoffice_matrix() -> Iterator[str]:
+    book = backoffice()
+    yield "# What the provider may send"
+    yield ""
+    yield "From [spec/backoffice-requirements.yaml](../../spec/backoffice-requirements.yaml) and"
+    yield "[spec/backoffice-interpretation.yaml](../../spec/backoffice-interpretation.yaml), which are ours:"
+    yield "the document rules what operators send, and says nothing of how the rest comes to be."
+    yield ""
+    yield from _rows(book)
+    yield "\n## Conditions\n"
+    yield from _conditions_of(book.data)
+    yield "\n## Decisions\n"
+    yield from _decisions_of(book.data)
+
+
+def _rows(book: Book) -> Iterator[str]:
+    """Yield the codes of a matrix, and a table for each entity."""
+    names = book.processes()
     yield from _table(("code", "meaning"), ((f"`{c}`", m) for c, m in _used(book.data).items()))
     for entity, rows in book.data["entities"].items():
         yield f"\n## {entity}\n"
@@ -173,13 +196,16 @@ def _filters() -> Iterator[str]:
         ),
     )
     yield "\n## Other parameters\n"
-    parameters = load()["components"]["parameters"].values()
+    yield f"`{OPERATOR}` is for the provider, who sees the tickets of all operators."
+    yield ""
+    shared = load()["components"]["parameters"].values()
+    parameters = [*shared, load_backoffice()["components"]["parameters"]["FilterOperator"]]
     yield from _table(
         ("parameter", "meaning"),
         (
             (f"`{each['name']}`", each["description"])
             for each in parameters
-            if each["name"] in OTHERS
+            if each["name"] in {*OTHERS, OPERATOR}
         ),
     )
 
@@ -206,18 +232,9 @@ def _decisions() -> Iterator[str]:
     yield "\n## Choice of the process\n"
     yield book["selection"]["reason"]
     yield "\n## Conditions\n"
-    yield from _table(
-        ("entity", "fields", "relation", "why"),
-        (
-            (each["entity"], ", ".join(each["fields"]), f"`{each['relation']}`", each["reason"])
-            for each in book["conditions"]
-        ),
-    )
+    yield from _conditions_of(book)
     yield "\n## Decisions\n"
-    yield from _table(
-        ("topic", "decision", "why"),
-        ((each["topic"], each["decision"], each["reason"]) for each in book["decisions"]),
-    )
+    yield from _decisions_of(book)
     yield "\n## Oddities of the document\n"
     yield "As `ttrules lint` finds them. They are enforced as they stand, not mended."
     yield ""
@@ -228,6 +245,23 @@ def _decisions() -> Iterator[str]:
             for each in oddities(book)
             if each.kind != "decided"
         ),
+    )
+
+
+def _conditions_of(book: Mapping[str, Any]) -> Iterator[str]:
+    yield from _table(
+        ("entity", "fields", "relation", "why"),
+        (
+            (each["entity"], ", ".join(each["fields"]), f"`{each['relation']}`", each["reason"])
+            for each in book["conditions"]
+        ),
+    )
+
+
+def _decisions_of(book: Mapping[str, Any]) -> Iterator[str]:
+    yield from _table(
+        ("topic", "decision", "why"),
+        ((each["topic"], each["decision"], each["reason"]) for each in book["decisions"]),
     )
 
 
@@ -243,6 +277,7 @@ def _slots(text: str) -> str:
 
 PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "matrix.md": _matrix,
+    "backoffice-matrix.md": _backoffice_matrix,
     "findings.md": _findings,
     "decisions.md": _decisions,
     "cli.md": _cli,

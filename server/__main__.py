@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from server.limits import App
+    from server.operators import Role
 
 _KEY_FILE: Final = "signing.key"
 #: How often a process that only delivers looks how full the outbox is, in seconds.
@@ -141,15 +142,17 @@ for each in (listen, ticket, events):
 
 @cli.group()
 def operator() -> None:
-    """Look after operators. With SQLite, stop the server first."""
+    """Look after operators and the provider's systems. With SQLite, stop the server first."""
 
 
 @operator.command()
 @click.argument("name")
-def add(name: str) -> None:
+@click.option("--provider", is_flag=True, help="It is a system of the provider's.")
+def add(name: str, *, provider: bool) -> None:
     """Add an operator, and show its secret once."""
+    role: Role = "provider" if provider else "operator"
     with mending(), _store() as store:
-        secret = store.open().submit(lambda c: operators.add(c, name, _now())).result()
+        secret = store.open().submit(lambda c: operators.add(c, name, _now(), role)).result()
         click.echo(secret)
 
 
@@ -193,10 +196,11 @@ def signing_secret(name: str, *, rotate: bool) -> None:
 
 @operator.command(name="list")
 def list_command() -> None:
-    """List the operators."""
+    """List the operators, and the provider's systems."""
     with mending(), _store() as store:
         for each in store.open().read_now(operators.everyone):
-            click.echo(f"{each.name}\t{'disabled' if each.disabled else 'enabled'}")
+            state = "disabled" if each.disabled else "enabled"
+            click.echo(f"{each.name}\t{state}\t{each.role}")
 
 
 @contextmanager

@@ -1,7 +1,7 @@
-"""Wiring: Connexion mounts the document, and each operation is answered by its one function.
+"""Wiring: Connexion mounts the documents, and each operation is answered by its one function.
 
 A request passes, from outside: Limits, Connexion's routing and security, Dispatch, and only what is
-no operation of the document goes on to Flask. Dispatch stands before Flask since handing a request
+no operation of a document goes on to Flask. Dispatch stands before Flask since handing a request
 to a thread and back costs more than answering it; the operations do not know. Connexion validates
 nothing: a body is parsed strictly in wire and judged by ttrules, a query read in filtering.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import flask
@@ -24,9 +25,9 @@ from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from starlette.exceptions import HTTPException
 
-from server import document, outbox
+from server import backoffice, document, outbox
 from server.auth import CHALLENGES, Auth, security_map
-from server.dispatch import Dispatch, Operations, Shortcut
+from server.dispatch import Dispatch, Operations, Shortcut, Side
 from server.errors import BY_STATUS, Refused
 from server.events import Events
 from server.hub import Hub
@@ -37,7 +38,7 @@ from server.wire import dumps, refusal
 from ttrules.book import shipped
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 
     from connexion.lifecycle import ConnexionRequest
     from werkzeug import Response
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
     from server.config import Config
     from server.delivery import Delivery
     from server.limits import App, Receive, Scope, Send
+    from server.operators import Role
     from server.store import Store
     from server.wire import Operation
 
@@ -60,12 +62,12 @@ def make(
     application's lifespan and ends with it, as the store does. Raises what Connexion raises of a
     document that it cannot mount.
     """
-    spec = document.load()
-    base = document.base_path(spec)
+    specs = document.load(), document.load_backoffice()
+    bases = tuple(document.base_path(spec) for spec in specs)
     metrics = metrics or Metrics()
     wake = delivery.wake if delivery is not None else _nothing
     auth = Auth(store, config, metrics)
-    operations = Operations(_operations(store, config, spec, wake), config.path_prefix + base)
+    operations = Operations(*_sides(store, config, specs, wake))
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
@@ -81,14 +83,15 @@ def make(
     app = FlaskApp(
         "server", lifespan=lifespan, swagger_ui_options=SwaggerUIOptions(swagger_ui=False)
     )
-    app.add_api(
-        spec,
-        base_path=base,
-        resolver=Resolver(lambda name: operations[name]),
-        security_map=security_map(auth),
-        validator_map={"parameter": _Unchecked, "body": {}, "response": {}},
-        swagger_ui_options=SwaggerUIOptions(swagger_ui=False, serve_spec=False),
-    )
+    for spec, base in zip(specs, bases, strict=True):
+        app.add_api(
+            spec,
+            base_path=base,
+            resolver=Resolver(lambda name: operations[name]),
+            security_map=security_map(auth),
+            validator_map={"parameter": _Unchecked, "body": {}, "response": {}},
+            swagger_ui_options=SwaggerUIOptions(swagger_ui=False, serve_spec=False),
+        )
     app.add_middleware(
         Dispatch,
         MiddlewarePosition.BEFORE_CONTEXT,
@@ -96,36 +99,57 @@ def make(
     )
     for kind in (Refused, ProblemException, HTTPException, Exception):
         app.add_error_handler(kind, _refused)
-    public = document.served(spec, shipped(), config.path_prefix)
-    _add_pages(app.app, store, metrics, config.path_prefix + base, public, base)
+    books = shipped(), backoffice.book()
+    public = {
+        base: document.served(spec, book, config.path_prefix)
+        for spec, base, book in zip(specs, bases, books, strict=True)
+    }
+    _add_pages(app.app, store, metrics, config.path_prefix, public)
     # Built now, so that a document which cannot be mounted stops the start and not a request.
     stack = app.middleware
     stack.app, stack.middleware_stack = stack._build_middleware_stack()  # noqa: SLF001
-    tokens = _Tokens(Shortcut(app, operations, auth, base), auth)
-    return Limits(tokens, config, metrics, base=base, allow=document.methods(spec))
+    tokens = _Tokens(Shortcut(app, operations, auth, bases[0]), auth)
+    allow = [each for spec in specs for each in document.methods(spec)]
+    return Limits(tokens, config, metrics, bases=bases, allow=allow)
 
 
 def _nothing() -> None:
     """Wake nobody: others look at the outbox by themselves."""
 
 
-def _operations(
-    store: Store, config: Config, spec: Mapping[str, Any], wake: Callable[[], None]
-) -> dict[str, Operation]:
-    """Return the function of each operation by its operationId."""
-    shapes = spec["components"]["schemas"]
+def _sides(
+    store: Store, config: Config, specs: Sequence[Mapping[str, Any]], wake: Callable[[], None]
+) -> Iterator[Side]:
+    """Yield the sides, with the function of each operation by its operationId."""
+    shapes = specs[0]["components"]["schemas"]
     events = Events(shipped().data["lifecycle"], shapes)
     tickets = Tickets(store, shipped(), events, wake)
     hub = Hub(store, config, shapes, events, wake)
-    return {
-        "listTroubleTicket": tickets.list,
-        "createTroubleTicket": tickets.create,
-        "retrieveTroubleTicket": tickets.retrieve,
-        "patchTroubleTicket": tickets.patch,
-        "registerListener": hub.register,
-        "unregisterListener": hub.unregister,
-        "unregisterListenerById": hub.unregister,
+    any_tickets = Tickets(store, backoffice.book(), events, wake, by="provider")
+    outgoing = backoffice.Outgoing(store, wake)
+    roles: dict[Role, dict[str, Operation]] = {
+        "operator": {
+            "listTroubleTicket": tickets.list,
+            "createTroubleTicket": tickets.create,
+            "retrieveTroubleTicket": tickets.retrieve,
+            "patchTroubleTicket": tickets.patch,
+            "registerListener": hub.register,
+            "unregisterListener": hub.unregister,
+            "unregisterListenerById": hub.unregister,
+        },
+        "provider": {
+            "listAnyTroubleTicket": any_tickets.list,
+            "retrieveAnyTroubleTicket": any_tickets.retrieve,
+            "patchAnyTroubleTicket": any_tickets.patch,
+            "listEvent": outgoing.list,
+            "retrieveEvent": outgoing.retrieve,
+            "redeliverEvent": outgoing.redeliver,
+            "purgeEvent": outgoing.purge,
+        },
     }
+    for spec, (role, operations) in zip(specs, roles.items(), strict=True):
+        address = config.path_prefix + document.base_path(spec)
+        yield Side(role, address, operations, document.with_body(spec))
 
 
 class _Unchecked:
@@ -181,16 +205,22 @@ def _as_refused(error: Exception) -> Refused:
     return Refused(BY_STATUS.get(status, "notFound"), headers=headers)
 
 
-def _add_pages(  # noqa: PLR0913, PLR0917 - what the pages show
+def _add_pages(
     pages: flask.Flask,
     store: Store,
     metrics: Metrics,
-    address: str,
-    public: Mapping[str, Any],
-    base: str,
+    prefix: str,
+    public: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Add what is no operation: health, numbers, the document, and a page to try it with."""
-    text = dumps(public)
+    """Add what is no operation: health, numbers, the documents, and a page to try them with.
+
+    `public` has the documents by their base paths.
+    """
+    texts = {base: dumps(each) for base, each in public.items()}
+    offered = [
+        {"name": each["info"]["title"], "url": f"{prefix}{base}/openapi.json"}
+        for base, each in public.items()
+    ]
 
     @pages.get("/health/live")
     def live() -> flask.Response:
@@ -208,17 +238,17 @@ def _add_pages(  # noqa: PLR0913, PLR0917 - what the pages show
         shown = prometheus_client.generate_latest(metrics.registry)
         return flask.Response(shown, content_type=prometheus_client.CONTENT_TYPE_LATEST)
 
-    @pages.get(f"{base}/openapi.json")
-    def openapi() -> flask.Response:
-        return flask.Response(text, content_type="application/json")
+    for base, text in texts.items():
+        view = partial(flask.Response, text, content_type="application/json")
+        pages.add_url_rule(f"{base}/openapi.json", f"document of {base}", view)
 
     @pages.get("/ui")
     def without_slash() -> Response:
-        return flask.redirect(f"{address.removesuffix(base)}/ui/", 308)
+        return flask.redirect(f"{prefix}/ui/", 308)
 
     @pages.get("/ui/")
     def page() -> str:
-        return _UI.format(title=public["info"]["title"], document=f"{address}/openapi.json")
+        return _UI.format(title=offered[0]["name"], documents=dumps(offered).decode())
 
     @pages.get("/ui/<path:name>")
     def files(name: str) -> flask.Response:
@@ -241,8 +271,10 @@ _UI: Final = """<!doctype html>
 <body>
 <div id="ui"></div>
 <script src="swagger-ui-bundle.js"></script>
+<script src="swagger-ui-standalone-preset.js"></script>
 <script>
-SwaggerUIBundle({{url: "{document}", dom_id: "#ui", deepLinking: true, validatorUrl: null}});
+SwaggerUIBundle({{urls: {documents}, dom_id: "#ui", deepLinking: true, validatorUrl: null,
+  presets: [SwaggerUIBundle.presets.apis, SwaggerUIStandalonePreset], layout: "StandaloneLayout"}});
 </script>
 </body>
 </html>

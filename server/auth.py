@@ -280,6 +280,11 @@ class _Scheme:
         return self._check
 
 
+def _as_connexion_has_it(caller: Operator) -> dict[str, Any]:
+    """Return what Connexion keeps as its token_info until Dispatch reads it."""
+    return {"sub": caller.id, "operator": caller}
+
+
 def security_map(auth: Auth) -> dict[str, Callable[[], _Scheme]]:
     """Return the handlers of the document's security schemes, as Connexion takes them."""
 
@@ -289,11 +294,11 @@ def security_map(auth: Auth) -> dict[str, Callable[[], _Scheme]]:
         if read_bearer(authorization) is not None:
             return NO_VALUE
         address = (request.scope.get("client") or ("", 0))[0]
-        return {"sub": (await auth.caller(authorization, address)).id}
+        return _as_connexion_has_it(await auth.caller(authorization, address))
 
     async def bearer(request: ConnexionRequest) -> Any:  # noqa: ANN401 - a dict or NO_VALUE
         """Ask for a token, if there is one."""
         token = read_bearer(request.headers.get("authorization", ""))
-        return NO_VALUE if token is None else {"sub": (await auth.bearer(token)).id}
+        return NO_VALUE if token is None else _as_connexion_has_it(await auth.bearer(token))
 
     return {"basic": lambda: _Scheme(basic), "oauth2": lambda: _Scheme(bearer)}

@@ -32,7 +32,10 @@ _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 
 
 class BadSetting(Exception):  # noqa: N818 - a statement
-    """A variable has a value that it cannot have, or is none (`value` is None then)."""
+    """A variable has a value that it cannot have, or is none.
+
+    `value` is None then, and where it is a secret.
+    """
 
     def __init__(self, name: str, value: str | None, expected: str) -> None:
         super().__init__(name, value, expected)
@@ -277,7 +280,8 @@ def read_config(environment: Mapping[str, str]) -> Config:
             try:
                 values[name] = setting.read(environment[variable])
             except (ValueError, KeyError):
-                raise BadSetting(variable, environment[variable], setting.expected) from None
+                told = None if setting.read is _key else environment[variable]
+                raise BadSetting(variable, told, setting.expected) from None
     for variable in environment:
         if variable.startswith("TTR_") and variable not in SETTINGS:
             raise BadSetting(variable, None, f"one of {', '.join(SETTINGS)}")

@@ -109,6 +109,8 @@ class Delivery:
             except Exception as error:  # noqa: BLE001 - the store has told what it is
                 # The database is away, or busy; what was claimed runs out, nothing is lost.
                 log.warning("the outbox was not reached", extra={"error": type(error).__name__})
+                if self._is_stopping and self._under_way.total() == len(self._ended):
+                    return
                 self._woken.wait(POLL)
                 continue
             if self._is_stopping and not self._under_way.total() and not self._ended:
@@ -121,13 +123,15 @@ class Delivery:
         with self._lock:
             ended, self._ended = self._ended, []
         try:
-            claimed = self._store.submit(partial(self._job, ended)).result()
+            fates, claimed = self._store.submit(partial(self._job, ended)).result()
         except BaseException:
             with self._lock:
                 self._ended = ended + self._ended
             raise
-        for each, outcome in ended:
+        for (each, outcome), fate in zip(ended, fates, strict=True):
             self._count_down(each, outcome)
+            if outcome is not None:
+                self._tell(each, outcome, fate)
         until = time.monotonic() + self._lease - self._deadline
         for each in claimed:
             self._under_way[each.to.operator] += 1
@@ -136,18 +140,21 @@ class Delivery:
 
     def _job(
         self, ended: list[tuple[Claimed, Outcome | None]], connection: Connection
-    ) -> list[Claimed]:
+    ) -> tuple[list[str], list[Claimed]]:
+        """Return what became of attempts that ended, and what is claimed. It may run again."""
         now = self._clock(connection)
+        fates: list[str] = []
         for each, outcome in ended:
             if outcome is None:
                 outbox.give_back(connection, each)
+                fates.append("unmade")
                 continue
             decision = decide(outcome, each.attempts, now=now, dice=self._dice())
             is_ours = outbox.settle(connection, each, outcome, decision, now)
-            self._tell(each, outcome, decision.fate if is_ours else "lost")
+            fates.append(decision.fate if is_ours else "lost")
         self._purge(connection, now)
         freed = Counter(each.to.operator for each, _ in ended)
-        return [] if self._is_stopping else self._claimed(connection, now, freed)
+        return fates, [] if self._is_stopping else self._claimed(connection, now, freed)
 
     def _claimed(self, connection: Connection, now: int, freed: Counter[str]) -> list[Claimed]:
         until = now + round(self._lease * 1_000_000)
@@ -176,6 +183,10 @@ class Delivery:
                     claimed.body,
                     self._headers(claimed),
                 )
+        except Exception as error:
+            # Not given back: it would be tried again at once, and for ever.
+            log.exception("an attempt failed", extra={"event": claimed.id})
+            outcome = Outcome(error=type(error).__name__)
         finally:
             with self._lock:
                 self._ended.append((claimed, outcome))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from server.errors import Refused
 from server.limits import NOTED, send_answer
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from server.auth import Auth
     from server.limits import App, Receive, Scope, Send
+    from server.operators import Operator, Role
     from server.wire import Operation
 
 _BODIES: Final = frozenset({"POST", "PATCH"})
@@ -33,61 +34,83 @@ _SHORT: Final = (
 )
 
 
-class Operations:
-    """The operations by operationId; `address` is what stands before the document's paths."""
+class Side(NamedTuple):
+    """A document that is mounted: who may ask, what stands before its paths, and what answers.
 
-    def __init__(self, operations: Mapping[str, Operation], address: str) -> None:
-        self._operations = operations
-        self._address = address
+    `with_body` has the operations that take a body; of others none is looked at.
+    """
+
+    role: Role
+    address: str
+    operations: Mapping[str, Operation]
+    with_body: frozenset[str]
+
+
+class Operations:
+    """The operations of all sides by operationId."""
+
+    def __init__(self, *sides: Side) -> None:
+        self._sides = {name: side for side in sides for name in side.operations}
 
     def __getitem__(self, name: str) -> Operation:
         """Return the function of an operation."""
-        return self._operations[name]
+        return self._sides[name].operations[name]
 
     async def answer(  # noqa: PLR0913 - a request, and what has been found out about it
         self,
         name: str,
-        operator: str,
+        caller: Operator,
         path: Mapping[str, str],
         *,
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
-        """Answer an operator's request to an operation."""
-        scope[NOTED].update(operation=name, operator=operator)
+        """Answer a request to an operation, if its caller is on the side that may ask it."""
+        scope[NOTED].update(operation=name, operator=caller.id)
+        side = self._sides[name]
         try:
-            asked = await self._asked(scope, receive, operator, path)
-            answer = await self._operations[name](asked)
+            if caller.role != side.role:
+                raise Refused("accessDenied")  # noqa: TRY301 - told as every refusal is
+            body = await _body(receive) if name in side.with_body else None
+            asked = _asked(scope, caller, path, body, side.address)
+            answer = await side.operations[name](asked)
         except Refused as refused:
             answer = refusal(refused)
         await send_answer(answer, send)
 
-    async def _asked(
-        self, scope: Scope, receive: Receive, operator: str, path: Mapping[str, str]
-    ) -> Asked:
-        headers: dict[str, str] = {}
-        for name, value in scope["headers"]:
-            key = name.decode("latin-1")
-            text = value.decode("latin-1")
-            # A field that stands twice is a list (RFC 9110, section 5.3).
-            headers[key] = f"{headers[key]}, {text}" if key in headers else text
-        body: Any = None
-        if scope["method"] in _BODIES:
-            raw = (await receive())["body"]
-            if not raw:
-                raise Refused("invalidBody", "The body is missing.")
-            body = loads(raw)
-        return Asked(
-            operator=operator,
-            now=datetime.now(UTC),
-            path=path,
-            query=scope["query_string"],
-            headers=headers,
-            body=body,
-            media_type=headers.get("content-type", ""),
-            base=self._address,
-        )
+
+async def _body(receive: Receive) -> Any:  # noqa: ANN401 - any JSON value
+    """Return the parsed body of a request. Raises Refused(invalidBody)."""
+    raw = (await receive())["body"]
+    if not raw:
+        raise Refused("invalidBody", "The body is missing.")
+    return loads(raw)
+
+
+def _asked(
+    scope: Scope,
+    caller: Operator,
+    path: Mapping[str, str],
+    body: Any,  # noqa: ANN401 - any JSON value
+    address: str,
+) -> Asked:
+    headers: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key = name.decode("latin-1")
+        text = value.decode("latin-1")
+        # A field that stands twice is a list (RFC 9110, section 5.3).
+        headers[key] = f"{headers[key]}, {text}" if key in headers else text
+    return Asked(
+        operator=caller.id,
+        now=datetime.now(UTC),
+        path=path,
+        query=scope["query_string"],
+        headers=headers,
+        body=body,
+        media_type=headers.get("content-type", ""),
+        base=address,
+    )
 
 
 class Dispatch:
@@ -104,9 +127,9 @@ class Dispatch:
         if name is None:
             await self._app(scope, receive, send)
             return
-        operator = extensions["connexion_context"]["user"]
+        caller = extensions["connexion_context"]["token_info"]["operator"]
         path = scope.get("path_params", {})
-        await self._operations.answer(name, operator, path, scope=scope, receive=receive, send=send)
+        await self._operations.answer(name, caller, path, scope=scope, receive=receive, send=send)
 
 
 class Shortcut:
@@ -130,13 +153,11 @@ class Shortcut:
         given = [value for key, value in scope["headers"] if key == b"authorization"]
         address = (scope.get("client") or ("", 0))[0]
         try:
-            operator = await self._auth.caller(b"".join(given[:1]).decode("latin-1"), address)
+            caller = await self._auth.caller(b"".join(given[:1]).decode("latin-1"), address)
         except Refused as refused:
             await send_answer(refusal(refused), send)
             return
-        await self._operations.answer(
-            name, operator.id, path, scope=scope, receive=receive, send=send
-        )
+        await self._operations.answer(name, caller, path, scope=scope, receive=receive, send=send)
 
     def _found(self, scope: Scope) -> tuple[str, dict[str, str]] | None:
         """Return the operation that a plain request is for, and the parameters of its path."""

@@ -1,10 +1,11 @@
 """The OpenAPI document: what Connexion mounts, and what clients are given.
 
-Both are spec/openapi.yaml, and so is what a listener mounts, made of the callbacks. What clients
-are given has more in it, so that a client made from it knows that too: the rules of each process,
-as request shapes made of the compiled schemas; what each filter holds and which operators it has,
-from the tables of filtering; and what every answer has. Connexion gets the document without them,
-since others enforce. Nothing of a rule is written here.
+There are two, one for each side: spec/openapi.yaml, and spec/backoffice.yaml, which refers to the
+first and becomes one document with it here; and what a listener mounts is made of the callbacks of
+the first. What clients are given has more in it, so that a client made from it knows that too: the
+rules of each process, as request shapes made of the compiled schemas; what each filter holds and
+which operators it has, from the tables of filtering; and what every answer has. Connexion gets the
+documents without them, since others enforce. Nothing of a rule is written here.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from server.filtering import FIELDS, OPERATOR_MEANINGS
+from server.filtering import FIELDS, OPERATOR, OPERATOR_MEANINGS
 from server.schema import FILTERED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from server.schema import Sort
     from ttrules import Book
 
 PATH: Final = Path(__file__).parents[1] / "spec" / "openapi.yaml"
+BACKOFFICE: Final = PATH.with_name("backoffice.yaml")
+_COMPONENTS: Final = "#/components/"
 #: What stands before an event's name in the address that it is sent to.
 _CALLBACK: Final = "{$request.body#/callback}"
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
@@ -59,10 +62,51 @@ def load() -> dict[str, Any]:
     return document
 
 
+def load_backoffice() -> dict[str, Any]:
+    """Return the document of the provider's side, with all that it refers to.
+
+    Raises KeyError for a component that is not there.
+    """
+    document: dict[str, Any] = yaml.safe_load(BACKOFFICE.read_text("utf-8"))
+    own, shared = document["components"], load()["components"]
+    waiting = list(_references(document))
+    for node in waiting:
+        file, _, place = node["$ref"].partition(_COMPONENTS)
+        node["$ref"] = _COMPONENTS + place
+        kind, name = place.split("/")
+        known = own.setdefault(kind, {})
+        is_here = name in known and (not file or known[name] is shared[kind][name])
+        if not is_here:
+            known[name] = shared[kind][name]
+            waiting += _references(known[name])  # which are met in their turn
+    return document
+
+
+def _references(node: object) -> Iterator[dict[str, Any]]:
+    """Yield the objects that refer to others."""
+    if isinstance(node, dict):
+        if "$ref" in node:
+            yield node
+        node = list(node.values())
+    if isinstance(node, list):
+        for each in node:
+            yield from _references(each)
+
+
 def base_path(document: Mapping[str, Any]) -> str:
     """Return the path that all paths of the document begin with."""
     path: str = document["servers"][0]["url"]
     return path
+
+
+def with_body(document: Mapping[str, Any]) -> frozenset[str]:
+    """Return the operations that take a body, by operationId."""
+    return frozenset(
+        item[method]["operationId"]
+        for item in document["paths"].values()
+        for method in _METHODS
+        if "requestBody" in item.get(method, {})
+    )
 
 
 def methods(document: Mapping[str, Any]) -> list[tuple[re.Pattern[str], str]]:
@@ -123,12 +167,13 @@ def _tell_rules(public: dict[str, Any], book: Book) -> None:
         shapes[name] = _as_openapi(book.schemas[process["slug"]])
         added[process["operation"]][process["value"]] = _SCHEMAS + name
     tickets, one = public["paths"]["/troubleTicket"], "/troubleTicket/{troubleTicketId}"
-    field = book.data["selection"]["field"]
-    new = tickets["post"]["requestBody"]["content"]["application/json"]
-    new["schema"] = {
-        "oneOf": [{"$ref": ref} for ref in added["add"].values()],
-        "discriminator": {"propertyName": field, "mapping": added["add"]},
-    }
+    if "post" in tickets:
+        field = book.data["selection"]["field"]
+        new = tickets["post"]["requestBody"]["content"]["application/json"]
+        new["schema"] = {
+            "oneOf": [{"$ref": ref} for ref in added["add"].values()],
+            "discriminator": {"propertyName": field, "mapping": added["add"]},
+        }
     changed = public["paths"][one]["patch"]["requestBody"]["content"]
     for media_type in ("application/json", "application/merge-patch+json"):
         refs = [{"$ref": ref} for ref in added["change"].values()]
@@ -154,7 +199,7 @@ def _tell_filters(public: dict[str, Any]) -> None:
         elif name == "sort":
             names = [f"{sign}{each}" for each in FIELDS for sign in ("", "-")]
             parameters[key] = _listed(parameter, {"items": {"type": "string", "enum": names}})
-        elif name == "fields":
+        elif name in {"fields", OPERATOR}:
             parameters[key] = _listed(parameter, _VALUES["text"])
 
 
@@ -194,6 +239,8 @@ def _as_openapi(node: Any) -> Any:  # noqa: ANN401 - a schema, or a part of one
         for key, value in node.items()
         if key not in _UNKNOWN
     }
+    if "if" in shape:
+        shape["anyOf"] = [{"not": shape.pop("if")}, shape.pop("then")]
     if isinstance(shape.get("type"), list):
         kinds = [kind for kind in shape.pop("type") if kind != "null"]
         shape.update({"type": kinds[0], "nullable": True} if len(kinds) == 1 else {})

@@ -125,6 +125,16 @@ class Events:
                 raise Refused("invalidBody", f"/query names an event that there is not{hint}")
         return frozenset(chosen)
 
+    def heard(self, query: str | None) -> frozenset[str]:
+        """Return the names of the events that a query asks for which was stored.
+
+        An earlier release has stored queries as they came; one that is none asks for all.
+        """
+        try:
+            return self.wanted(query)
+        except Refused:
+            return frozenset(self.names)
+
 
 def _slim(value: Any) -> Any:  # noqa: ANN401 - any JSON value
     """Return a member without what never travels: the contents of attachments."""

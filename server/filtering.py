@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 from urllib.parse import unquote, unquote_plus
 
 import re2  # type: ignore[import-untyped]
-from sqlalchemy import and_, or_
+from sqlalchemy import and_, or_, select, true
 
 from server.errors import Refused
 from server.schema import FILTERED, ticket
+from server.schema import operator as operators
 from ttrules.codes import closest
 
 if TYPE_CHECKING:
@@ -91,6 +92,8 @@ SIGNS: Final[dict[str, str]] = {
 }
 #: The parameters that are no filters.
 OTHERS: Final = ("fields", "sort", "offset", "limit")
+#: The parameter that chooses whose tickets, for those who see the tickets of all.
+OPERATOR: Final = "operator"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,22 +135,32 @@ def _any_of(column: ColumnElement[Any], ranges: Iterable[_Range]) -> ColumnEleme
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What is asked of a list. `sort` has members with whether each is sorted downwards."""
+    """What is asked of a list. `sort` has members with whether each is sorted downwards.
+
+    `operators` are the names of those whose tickets are asked for, None for all that are seen.
+    """
 
     conditions: tuple[Condition, ...] = ()
     sort: tuple[tuple[str, bool], ...] = ()
     offset: int = 0
     limit: int = DEFAULT_LIMIT
     fields: frozenset[str] | None = None
+    operators: frozenset[str] | None = None
 
     @property
     def matching(self) -> tuple[Condition, ...]:
         """The conditions that are regular expressions."""
         return tuple(each for each in self.conditions if each.operator == "regex")
 
-    def where(self, operator: str) -> ColumnElement[bool]:
-        """Return what is asked, of the tickets of one operator, as SQL."""
-        return and_(ticket.c.operator == operator, *(each.clause() for each in self.conditions))
+    def where(self, operator: str | None) -> ColumnElement[bool]:
+        """Return what is asked, of the tickets of one operator or of all, as SQL."""
+        clauses = [each.clause() for each in self.conditions]
+        if operator is not None:
+            clauses.insert(0, ticket.c.operator == operator)
+        if self.operators is not None:
+            named = select(operators.c.id).where(operators.c.name.in_(sorted(self.operators)))
+            clauses.append(ticket.c.operator.in_(named))
+        return and_(true(), *clauses)
 
     def order(self, *, by_index: bool = True) -> list[ColumnElement[Any]]:
         """Return what to sort by; the id comes last, so that pages never overlap.
@@ -182,13 +195,13 @@ def _microseconds(found: re.Match[str]) -> int:
     return since + (int(fraction[1:].ljust(6, "0")) if fraction else 0)
 
 
-def read_query(raw: bytes) -> Query:
-    """Return the Query that a query string asks for.
+def read_query(raw: bytes, *, of_all: bool = False) -> Query:
+    """Return the Query that a query string asks for; one `of_all` may choose operators.
 
     Raises Refused(invalidQuery) for a parameter that is unknown, stands twice where it may not, or
     has a value that it cannot have.
     """
-    read = _Reading()
+    read = _Reading((*OTHERS, OPERATOR) if of_all else OTHERS)
     for part in raw.decode("utf-8", "replace").split("&"):
         if part:
             read.take(*_split(part))
@@ -238,13 +251,14 @@ def _decoded(match: re.Match[str]) -> str:
 class _Reading:
     """The parameters read so far."""
 
-    def __init__(self) -> None:
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self._names = names
         self._values: dict[tuple[str, str], list[str]] = {}
         self._others: dict[str, str] = {}
 
     def take(self, name: str, operator: str, value: str) -> None:
         """Take one parameter."""
-        if name in OTHERS and operator == "eq":
+        if name in self._names and operator == "eq":
             if name in self._others:
                 _refuse(f"{name} stands twice.")
             self._others[name] = unquote_plus(value)
@@ -263,9 +277,10 @@ class _Reading:
         return Query(
             conditions=tuple(_condition(*key, values) for key, values in self._values.items()),
             sort=tuple(_sorting(others["sort"])) if "sort" in others else (),
-            offset=_whole("offset", others.get("offset", "0"), 0, FARTHEST),
-            limit=_whole("limit", others.get("limit", str(DEFAULT_LIMIT)), 1, MOST),
-            fields=None if wanted is None else frozenset(_words(wanted)),
+            offset=whole("offset", others.get("offset", "0"), 0, FARTHEST),
+            limit=whole("limit", others.get("limit", str(DEFAULT_LIMIT)), 1, MOST),
+            fields=None if wanted is None else frozenset(words(wanted)),
+            operators=frozenset(words(others[OPERATOR])) if OPERATOR in others else None,
         )
 
 
@@ -300,10 +315,11 @@ def _range(member: str, value: str) -> _Range:
             if _WHOLE.fullmatch(value) is None:
                 _refuse(f"{member} is a whole number.")
             return int(value), int(value)
-    return _instants(member, value)
+    return instants(member, value)
 
 
-def _instants(member: str, value: str) -> _Range:
+def instants(member: str, value: str) -> _Range:
+    """Return the first and last instant of a date or date-time. Raises Refused(invalidQuery)."""
     try:
         if _DAY.fullmatch(value):
             first = (datetime.combine(date.fromisoformat(value), datetime.min.time(), UTC)) - _EPOCH
@@ -330,7 +346,7 @@ def _pattern(member: str, text: str) -> Any:  # noqa: ANN401 - re2 is untyped
 
 def _sorting(text: str) -> Iterable[tuple[str, bool]]:
     seen: set[str] = set()
-    for word in _words(text):
+    for word in words(text):
         name = word[1:] if word[0] in "+-" else word
         if name not in FIELDS:
             _refuse(f"sort knows no member {name[:64]!r}.{_near(name, FIELDS)}")
@@ -340,11 +356,13 @@ def _sorting(text: str) -> Iterable[tuple[str, bool]]:
             yield member, word.startswith("-")
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """Return the words of a list that commas separate."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
-def _whole(name: str, text: str, least: int, most: int) -> int:
+def whole(name: str, text: str, least: int, most: int) -> int:
+    """Return the whole number that a parameter is. Raises Refused(invalidQuery)."""
     if _WHOLE.fullmatch(text) is None or not least <= int(text) <= most:
         _refuse(f"{name} is a whole number from {least} to {most}.")
     return int(text)

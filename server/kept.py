@@ -3,7 +3,7 @@
 A ticket is its document, one line of JSON, with the columns of schema.FILTERED beside it. The
 content of an attachment is kept apart under its SHA-256, which stands in its place in the document
 behind a mark that no base64 has. Every function is given the operator, and reads and writes that
-operator's tickets alone.
+operator's tickets alone; only `page` and `owner` are for those who see the tickets of all.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from sqlalchemy import and_, bindparam, delete, func, select
 from server.filtering import instant_of
 from server.prepared import Prepared
 from server.schema import FILTERED, content, document, idempotency
+from server.schema import operator as operators
 from server.schema import ticket as tickets
 from server.wire import Answer, dumps
 
@@ -62,6 +63,12 @@ _ASKED: Final = (
 )
 _ONE: Final = Prepared(_ASKED)
 _ONE_TO_CHANGE: Final = Prepared(_ASKED.with_for_update(of=tickets))
+#: By the key that begins with the operator, for each of them: they are few.
+_OWNER: Final = Prepared(
+    select(tickets.c.operator).where(
+        tickets.c.operator.in_(select(operators.c.id)), tickets.c.id == bindparam("number")
+    )
+)
 _CONTENTS: Final = Prepared(
     select(content.c.digest, content.c.text).where(content.c.ticket == bindparam("number"))
 )
@@ -83,8 +90,17 @@ def one(
     return version, _whole(connection, number, text) if whole else text.encode()
 
 
-def page(connection: Connection, operator: str, query: Query) -> tuple[int, list[bytes]]:
-    """Return how many tickets a query has, and the documents of the page that it asks for."""
+def owner(connection: Connection, number: str) -> str | None:
+    """Return the operator whose ticket it is, or None."""
+    row = _OWNER.run(connection, {"number": number}).fetchone()
+    return None if row is None else row[0]
+
+
+def page(connection: Connection, operator: str | None, query: Query) -> tuple[int, list[bytes]]:
+    """Return how many tickets a query has, and the documents of the page that it asks for.
+
+    They are those of an operator, or of all.
+    """
     if query.matching:
         numbers = _matching(connection, operator, query)
         total, numbers = len(numbers), numbers[query.offset :][: query.limit]
@@ -104,12 +120,12 @@ def page(connection: Connection, operator: str, query: Query) -> tuple[int, list
     ]
 
 
-def _matching(connection: Connection, operator: str, query: Query) -> list[str]:
+def _matching(connection: Connection, operator: str | None, query: Query) -> list[str]:
     """Return the ids of the tickets whose texts match the regular expressions of a query."""
     columns = [tickets.c[condition.member] for condition in query.matching]
     found = select(tickets.c.id, *columns).where(query.where(operator))
     rows: Iterable[Any] = connection.execute(found.order_by(*query.order(by_index=False)))
-    # One expression after the other, since this runs once for each of the operator's tickets.
+    # One expression after the other, since this runs once for each of the tickets.
     for at, condition in enumerate(query.matching, 1):
         matches = condition.matches
         rows = [row for row in rows if matches(row[at])]

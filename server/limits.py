@@ -64,8 +64,8 @@ log = logging.getLogger(__name__)
 class Limits:
     """An ASGI application around another one.
 
-    `allow` has, for each path of the document, what matches it and its Allow header; `base` is the
-    path that they begin with; `large` matches the paths that take a ticket.
+    `allow` has, for each path of the documents, what matches it and its Allow header; `bases` are
+    the paths that they begin with.
     """
 
     def __init__(
@@ -74,13 +74,14 @@ class Limits:
         config: Config,
         metrics: Metrics,
         *,
-        base: str,
+        bases: tuple[str, ...],
         allow: Sequence[tuple[re.Pattern[str], str]],
     ) -> None:
         self._app = app
         self._config = config
         self._metrics = metrics
-        self._base = base
+        self._bases = bases
+        self._take_tickets = tuple(f"{base}/troubleTicket" for base in bases)
         self._allow = allow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -97,13 +98,17 @@ class Limits:
             exchange.tell()
 
     def allowed(self, path: str) -> str | None:
-        """Return the methods that the document has for a path."""
+        """Return the methods that the documents have for a path."""
         return next((names for each, names in self._allow if each.fullmatch(path)), None)
 
     def bound(self, path: str) -> int:
         """Return how large a body may be that is sent to a path."""
-        takes_tickets = path.startswith(f"{self._base}/troubleTicket")
+        takes_tickets = path.startswith(self._take_tickets)
         return self._config.max_body if takes_tickets else self._config.max_small_body
+
+    def is_api(self, path: str) -> bool:
+        """Say whether a path is below a document's."""
+        return path.startswith(self._bases)
 
 
 class _Exchange:
@@ -133,7 +138,7 @@ class _Exchange:
         prefix = self._config.path_prefix
         if prefix and path.startswith(f"{prefix}/"):
             path = path[len(prefix) :]
-        if path.startswith(self._limits._base) and path.endswith("/"):  # noqa: SLF001
+        if path.endswith("/") and self._limits.is_api(path):
             path = path[:-1]
         return path
 
@@ -172,7 +177,7 @@ class _Exchange:
         if body and takes_body and media_type is None:
             raise Refused("unsupportedMediaType", "The body has no Content-Type.")
         accept = [value.decode("latin-1") for name, value in headers if name == b"accept"]
-        if self._path.startswith(self._limits._base) and not _accepts(accept):  # noqa: SLF001
+        if self._limits.is_api(self._path) and not _accepts(accept):
             raise Refused("notAcceptable")
         kept = [each for each in headers if each[0] not in _FRAMING]
         kept += [(_TYPE, media_type.encode())] if media_type is not None else []
@@ -194,7 +199,7 @@ class _Exchange:
     async def send(self, message: Message) -> None:
         """Send a part of the answer on, unless it is replaced by one of ours."""
         is_redirect = message["type"] == "http.response.start" and message["status"] in _REDIRECTS
-        if is_redirect and self._path.startswith(self._limits._base):  # noqa: SLF001
+        if is_redirect and self._limits.is_api(self._path):
             # A framework's idea of a path; here every address has one spelling.
             self._is_replaced = True
             await send_answer(refusal(Refused("notFound")), self._send_as_ours)

@@ -12,7 +12,7 @@ import hashlib
 import re
 import secrets
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from uuid import uuid4
 
 from argon2 import PasswordHasher
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from sqlalchemy import Connection, Row
+
+#: Whose side somebody is on: an operator has tickets, the provider works on those of all.
+Role: TypeAlias = Literal["operator", "provider"]
 
 #: So that a scanner that finds one somewhere knows what it is.
 SECRET_PREFIX: Final = "ttr_"  # noqa: S105 - no secret
@@ -80,13 +83,16 @@ class Operator:
     version: int
     disabled: bool
     secret_hash: str
-    role: str = "operator"
+    role: Role = "operator"
     signing_version: int = 1
     signing_since: int | None = None
 
 
-def add(connection: Connection, name: str, now: int) -> str:
-    """Add an operator and return its secret. Raises OperatorExists and BadName."""
+def add(connection: Connection, name: str, now: int, role: Role = "operator") -> str:
+    """Add an operator, or a system of the provider's, and return its secret.
+
+    Raises OperatorExists and BadName.
+    """
     if _NAME.fullmatch(name) is None:
         raise BadName(name)
     if named(connection, name) is not None:
@@ -94,7 +100,12 @@ def add(connection: Connection, name: str, now: int) -> str:
     secret = new_secret()
     connection.execute(
         insert(operators).values(
-            id=str(uuid4()), name=name, secret_hash=_HASHER.hash(secret), version=1, created=now
+            id=str(uuid4()),
+            name=name,
+            secret_hash=_HASHER.hash(secret),
+            version=1,
+            created=now,
+            role=role,
         )
     )
     return secret

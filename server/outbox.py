@@ -9,12 +9,15 @@ microseconds since 1970 by one clock, the database's (see `clock`).
 
 from __future__ import annotations
 
+import secrets
 import time
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from sqlalchemy import (
+    Text,
     and_,
     bindparam,
+    cast,
     delete,
     exists,
     func,
@@ -82,9 +85,10 @@ def clock(connection: Connection) -> int:
 
 
 _SUBSCRIBED: Final = Prepared(
-    select(subscription.c.id, subscription.c.query).where(
-        subscription.c.operator == bindparam("operator")
-    )
+    select(subscription.c.id, subscription.c.query)
+    .where(subscription.c.operator == bindparam("operator"))
+    # Whoever takes the address away waits until what is raised for it can be seen, and discarded.
+    .with_for_update(read=True, key_share=True)
 )
 _ENQUEUE: Final = Prepared(
     insert(events).values(
@@ -149,18 +153,10 @@ _WAITED_FOR: Final = Prepared(
     .join(operators, operators.c.id == subscription.c.operator)
     .where(subscription.c.disabled.is_(None), exists().where(_IS_DUE))
 )
-_DUE: Final = Prepared(
-    select(
-        events.c.number,
-        events.c.id,
-        events.c.ticket,
-        events.c.name,
-        events.c.body,
-        events.c.attempts,
-        events.c.raised,
-    )
+_due = (
+    select(events.c.number)
     .where(
-        events.c.operator == bindparam("operator"),
+        events.c.operator == bindparam("operator_id"),
         events.c.state == text("'pending'"),
         events.c.due <= bindparam("now"),
         ~exists().where(
@@ -172,11 +168,30 @@ _DUE: Final = Prepared(
     .order_by(events.c.due, events.c.number)
     .limit(bindparam("most"))
     .with_for_update(of=events, skip_locked=True)
+    .cte("due_now")
 )
-_LEASE: Final = Prepared(
+_CLAIM: Final = Prepared(
     update(events)
-    .where(events.c.number == bindparam("one"))
-    .values(due=bindparam("until"), lease=bindparam("by"), attempts=events.c.attempts + 1)
+    .where(events.c.number == _due.c.number)
+    .values(
+        due=bindparam("until"),
+        attempts=events.c.attempts + 1,
+        # Of this attempt alone, whoever makes the next one.
+        lease=bindparam("by", type_=Text)
+        + cast(events.c.number, Text)
+        + "/"
+        + cast(events.c.attempts + 1, Text),
+    )
+    .returning(
+        events.c.number,
+        events.c.id,
+        events.c.ticket,
+        events.c.name,
+        events.c.body,
+        events.c.attempts,
+        events.c.raised,
+        events.c.lease,
+    )
 )
 
 
@@ -189,16 +204,19 @@ def claim(  # noqa: PLR0913 - a claim is a row
     connection: Connection, to: Subscribed, most: int, *, now: int, until: int, by: str
 ) -> list[Claimed]:
     """Claim up to so many events that are due for an operator, until a moment, for `by`."""
-    asked = {"operator": to.operator, "now": now, "most": most}
-    claimed = []
-    for row in _DUE.run(connection, asked).fetchall():
-        number, name, ticket, kind, body, attempts, raised = row
-        lease = f"{by}/{number}/{attempts + 1}"
-        _LEASE.run(connection, {"one": number, "until": until, "by": lease})
-        claimed.append(
-            Claimed(number, name, ticket, kind, bytes(body), attempts + 1, raised, lease, to)
-        )
-    return claimed
+    asked = {
+        "operator_id": to.operator,
+        "now": now,
+        "most": most,
+        "until": until,
+        # Attempts are counted anew for a new address, so that a number of them names no attempt.
+        "by": f"{by}/{secrets.token_hex(8)}/",
+    }
+    rows = sorted(_CLAIM.run(connection, asked).fetchall())
+    return [
+        Claimed(number, name, ticket, kind, bytes(body), attempts, raised, lease, to)
+        for number, name, ticket, kind, body, attempts, raised, lease in rows
+    ]
 
 
 _MINE: Final = and_(events.c.number == bindparam("one"), events.c.lease == bindparam("by"))
@@ -240,23 +258,20 @@ def settle(
     mine = {"one": claimed.number, "by": claimed.lease}
     told = {"status": outcome.status, "error": outcome.error and outcome.error[:_LONGEST_ERROR]}
     about = {"subscribed": claimed.to.id}
-    if decision.fate == "delivered":
-        done = _ENDED.run(connection, {**mine, **told, "fate": "delivered", "now": now})
-        _WORKS.run(connection, about)
-        return bool(done.rowcount)
-    if decision.fate == "gone":
-        # What waits goes on waiting for another address.
-        done = _AGAIN.run(connection, {**mine, **told, "due_at": 0})
-        _FAILS.run(connection, {**about, "now": now})
-        _GIVE_UP.run(connection, {**about, "now": now, "since": now})
-        return bool(done.rowcount)
-    if decision.fate == "dead":
-        done = _ENDED.run(connection, {**mine, **told, "fate": "dead", "now": now})
+    if decision.fate in {"delivered", "dead"}:
+        done = _ENDED.run(connection, {**mine, **told, "fate": decision.fate, "now": now})
     else:
+        # What waits for an address that is gone goes on waiting, for another one.
         done = _AGAIN.run(connection, {**mine, **told, "due_at": decision.due})
-    _FAILS.run(connection, {**about, "now": now})
-    _GIVE_UP.run(connection, {**about, "now": now, "since": now - GIVEN_UP})
-    return bool(done.rowcount)
+    if not done.rowcount:
+        return False
+    if decision.fate == "delivered":
+        _WORKS.run(connection, about)
+    else:
+        since = now if decision.fate == "gone" else now - GIVEN_UP
+        _FAILS.run(connection, {**about, "now": now})
+        _GIVE_UP.run(connection, {**about, "now": now, "since": since})
+    return True
 
 
 def give_back(connection: Connection, claimed: Claimed) -> None:
@@ -302,14 +317,14 @@ _SHOWN: Final = select(
 
 
 def listed(
-    connection: Connection, *, state: str | None, operator: str | None, most: int
+    connection: Connection, *, state: str | None, names: frozenset[str] | None, most: int
 ) -> Sequence[RowMapping]:
-    """Return events as rows, the newest first."""
+    """Return events as rows, the newest first; `names` are those of operators, None for all."""
     statement = _SHOWN.order_by(events.c.number.desc()).limit(most)
     if state is not None:
         statement = statement.where(events.c.state == state)
-    if operator is not None:
-        statement = statement.where(operators.c.name == operator)
+    if names is not None:
+        statement = statement.where(operators.c.name.in_(sorted(names)))
     return connection.execute(statement).mappings().all()
 
 

@@ -4,18 +4,23 @@ requests-hardened resolves the host once and dials the very address that it has 
 address must also be one that `callbacks` calls public. Nothing of this machine's surroundings is
 used (no proxy, no .netrc, no cookie), no redirect is followed, and little of the answer is read.
 The timeouts of requests begin anew with every byte, so the whole attempt has a deadline besides: at
-that moment its connection is shut down from outside.
+that moment its connection is shut down from outside. To look a name up has no timeout at all and
+cannot be ended, so that is done in a thread of its own, which is left behind when that takes long.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 import threading
 import time
+from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
+from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import requests
 from requests_hardened.ip_filter import InvalidIPAddress
@@ -28,11 +33,12 @@ from server.config import Config
 from server.retrying import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 #: How long an attempt may take altogether where nothing else is said.
 DEADLINE: Final = Config().event_deadline
-#: How long a connection may take, and how long it may be silent, in seconds.
+#: How long a look-up may take, a connection, or silence, in seconds.
+_LOOK_UP: Final = 5.0
 _CONNECT: Final = 5.0
 _SILENCE: Final = 10.0
 #: How much of an answer is read, so that its connection can be used again.
@@ -42,15 +48,32 @@ _KEPT: Final = 64
 #: How often deadlines are looked at, in seconds.
 _TICK: Final = 0.25
 
+#: What every attempt says beside its signature.
+_HEADERS: Final = {"User-Agent": "trouble-ticket-server", "Content-Type": "application/json"}
+
+T = TypeVar("T")
 _attempt = threading.local()
 
 
 class _Noted:
-    """A connection that tells the attempt at hand of itself, so that it can be shut down."""
+    """A connection that tells the attempt at hand of its socket, so that it can be shut down."""
+
+    timeout: Any  # urllib3's, as is `sock`
+    sock: Any
+
+    def _new_conn(self) -> socket.socket:
+        """Connect, and shake hands, in what is left of the attempt's time."""
+        under_way: _UnderWay = _attempt.under_way
+        self.timeout = under_way.left(_CONNECT)
+        opened: socket.socket = super()._new_conn()  # type: ignore[misc]  # as below
+        opened.settimeout(under_way.left(_CONNECT))
+        under_way.hold(opened)
+        return opened
 
     def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's
         """Send a request."""
-        _attempt.under_way.connection = self
+        if self.sock is not None:  # of an earlier attempt
+            _attempt.under_way.hold(self.sock)
         super().request(*args, **kwargs)  # type: ignore[misc]  # of the connection beside
 
 
@@ -84,7 +107,8 @@ class _Adapter(IPFilterAdapter):  # type: ignore[misc]  # untyped
 
     def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests'
         """Return what chooses the connection: the address that was judged."""
-        host, pool = super().build_connection_pool_key_attributes(*args, **kwargs)
+        look_up = partial(super().build_connection_pool_key_attributes, *args, **kwargs)
+        host, pool = _in_time(look_up, _attempt.under_way.left(_LOOK_UP))
         address = ipaddress.ip_address(host["host"].strip("[]"))
         if not (is_public(address) or (self._loopback and address.is_loopback)):
             raise InvalidIPAddress(address)
@@ -96,31 +120,57 @@ class _UnderWay:
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
-        self.connection: Any = None
-        self.is_overdue = False
+        self._opened: socket.socket | None = None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it must have ended by now."""
+        return self.deadline <= time.monotonic()
+
+    def left(self, most: float) -> float:
+        """Return for how many seconds something may be waited for. Raises requests.Timeout."""
+        seconds = min(most, self.deadline - time.monotonic())
+        if seconds <= 0:
+            raise requests.Timeout
+        return seconds
+
+    def hold(self, opened: socket.socket) -> None:
+        """Keep a way to the socket, which is there whoever holds it, below TLS or a response."""
+        self.let_go()
+        self._opened = socket.socket(fileno=os.dup(opened.fileno()))
 
     def shut_down(self) -> None:
-        """Let whatever waits for the connection wait no more."""
-        self.is_overdue = True
-        if (opened := getattr(self.connection, "sock", None)) is not None:
+        """Let whatever waits for the socket wait no more."""
+        if self._opened is not None:
             with suppress(OSError):
-                # Of the socket below TLS, which would wait for the other side.
-                socket.socket.shutdown(opened, socket.SHUT_RDWR)
+                self._opened.shutdown(socket.SHUT_RDWR)
+
+    def let_go(self) -> None:
+        """Shut nothing down any more."""
+        if self._opened is not None:
+            self._opened.close()
 
 
 class Poster:
     """Makes attempts, from any number of threads. `close` it.
 
     `deadline` is how long an attempt may take altogether, in seconds.
+
+    `authorities` is a file of certificates to trust, in the place of those that requests brings.
     """
 
-    def __init__(self, *, allow_loopback: bool = False, deadline: float = DEADLINE) -> None:
+    def __init__(
+        self,
+        *,
+        allow_loopback: bool = False,
+        deadline: float = DEADLINE,
+        authorities: str | None = None,
+    ) -> None:
         self._deadline = deadline
         self._session = requests.Session()
         self._session.trust_env = False
+        self._session.verify = authorities or True
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        self._session.headers.clear()
-        self._session.headers["User-Agent"] = "trouble-ticket-server"
         for scheme, is_https in (("https://", True), ("http://", False)):
             adapter = _Adapter(is_https=is_https, allow_loopback=allow_loopback)
             self._session.mount(scheme, adapter)
@@ -145,27 +195,31 @@ class Poster:
         with self._lock:
             self._under_way.add(under_way)
         try:
-            outcome = self._posted(url, body, headers)
+            outcome = self._posted(url, body, headers, under_way)
         except Exception as error:  # noqa: BLE001 - told, and decided on elsewhere
             word = "timeout" if under_way.is_overdue else _word(error)
             outcome = Outcome(error=word)
         finally:
             with self._lock:
                 self._under_way.discard(under_way)
+                under_way.let_go()
             _attempt.under_way = None
-        if under_way.is_overdue:
-            outcome = Outcome(error="timeout")
         return outcome._replace(seconds=time.monotonic() - begun)
 
-    def _posted(self, url: str, body: bytes, headers: Mapping[str, str]) -> Outcome:
-        with self._session.post(
-            url,
-            data=body,
-            headers={"Content-Type": "application/json", **headers},
+    def _posted(
+        self, url: str, body: bytes, headers: Mapping[str, str], under_way: _UnderWay
+    ) -> Outcome:
+        # Prepared by itself: to merge it with what a session has takes as long as to send it.
+        prepared = requests.PreparedRequest()
+        prepared.prepare("POST", url, headers={**_HEADERS, **headers}, data=body)
+        with self._session.send(
+            prepared,
             timeout=(min(_CONNECT, self._deadline), _SILENCE),
             allow_redirects=False,
             stream=True,
         ) as answer:
+            if under_way.is_overdue:  # what was shut down may look like the end of the headers
+                raise requests.Timeout
             # A status that is known counts, whatever becomes of the rest.
             with suppress(Exception):
                 answer.raw.read(_READ, decode_content=False)
@@ -173,11 +227,28 @@ class Poster:
 
     def _watched(self) -> None:
         while not self._closed.wait(_TICK):
-            now = time.monotonic()
             with self._lock:
-                overdue = [each for each in self._under_way if each.deadline <= now]
-            for each in overdue:
-                each.shut_down()
+                for each in self._under_way:
+                    if each.is_overdue:
+                        each.shut_down()
+
+
+def _in_time(ask: Callable[[], T], seconds: float) -> T:
+    """Return what `ask` returns, in a thread of its own. Raises requests.Timeout."""
+    future: Future[T] = Future()
+
+    def asked() -> None:
+        try:
+            future.set_result(ask())
+        except BaseException as error:  # noqa: BLE001 - told to whoever waits
+            future.set_exception(error)
+
+    # As many are left behind as attempts begin while a resolver is waited for, which gives up too.
+    threading.Thread(target=asked, name="look-up", daemon=True).start()
+    try:
+        return future.result(seconds)
+    except TimeoutError:
+        raise requests.Timeout from None
 
 
 def _word(error: Exception) -> str:
@@ -190,6 +261,14 @@ def _word(error: Exception) -> str:
         return "timeout"
     if isinstance(error, requests.exceptions.InvalidSchema | requests.exceptions.InvalidURL):
         return "address not allowed"
-    if isinstance(error, requests.ConnectionError):
+    if isinstance(error, requests.ConnectionError) and not _is_bad_http(error):
         return "connection"
     return "protocol"
+
+
+def _is_bad_http(error: BaseException | None) -> bool:
+    """Say whether an error comes of an answer that is no HTTP, rather than of the connection."""
+    while error is not None and not isinstance(error, HTTPException):
+        error = error.__cause__ or error.__context__
+    # Where nothing was answered http.client says both.
+    return error is not None and not isinstance(error, OSError)

@@ -44,11 +44,12 @@ class Prepared:
         style = "named" if dialect.name == "sqlite" else dialect.paramstyle
         kind: Any = type(dialect)
         compiled: Any = self._statement.compile(dialect=kind(paramstyle=style))
-        self._own = {
-            name: value
+        # Kinds of databases differ in what stands there, and none minds what is another's.
+        self._own.update(
+            (name, value)
             for name, value in compiled.params.items()
             if not compiled.binds[name].required
-        }
+        )
         text = self._texts[dialect.name] = str(compiled)
         return text
 

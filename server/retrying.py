@@ -61,9 +61,9 @@ def decide(outcome: Outcome, attempts: int, *, now: int, dice: float) -> Decisio
     step = float(STEPS[attempts])
     wait = step * (1 - JITTER + 2 * JITTER * dice)
     if status in _BUSY or outcome.error == "timeout":
-        wait = max(wait, PATIENCE)
+        step, wait = max(step, PATIENCE), max(wait, PATIENCE)
     if status in _LATER and (asked := _asked(outcome.retry_after, now)) is not None:
-        wait = max(wait, min(max(asked, step), 2 * max(step, PATIENCE)))
+        wait = min(max(asked, step), 2 * step)
     return Decision("again", now + round(wait * _SECOND))
 
 
@@ -73,9 +73,11 @@ def _asked(value: str | None, now: int) -> float | None:
         return None
     text = value.strip()
     if text.isascii() and text.isdigit():
-        return float(text[:9])
+        return float(text)
     try:
         moment = parsedate_to_datetime(text)
-    except (TypeError, ValueError):
+        if moment.tzinfo is None:  # an HTTP-date is in GMT
+            moment = moment.replace(tzinfo=UTC)
+        return (moment - datetime.fromtimestamp(now / _SECOND, UTC)).total_seconds()
+    except (TypeError, ValueError, OverflowError):
         return None
-    return (moment.astimezone(UTC) - datetime.fromtimestamp(now / _SECOND, UTC)).total_seconds()

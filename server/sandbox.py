@@ -1,6 +1,6 @@
-"""The operators of a sandbox, and the file beside its database that keeps their secrets.
+"""Who may ask a sandbox, and the file beside its database that keeps their secrets.
 
-The secret of each stands in the file by the operator's name; `signing` has, by the same names, the
+The secret of each stands in the file by the name; `signing` has, by the same names, the
 secrets that events to them are signed with. The file is for whoever plays on this machine: nobody
 else may read it.
 """
@@ -24,9 +24,16 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from server.operators import Role
     from server.store import Store
 
-NAMES: Final = ("operator-a", "operator-b")
+#: Who there is, and on whose side.
+ROLES: Final[dict[str, Role]] = {
+    "operator-a": "operator",
+    "operator-b": "operator",
+    "provider": "provider",
+}
+NAMES: Final = tuple(ROLES)
 #: The member of the file that has the secrets that events are signed with.
 SIGNING: Final = "signing"
 _FILE: Final = "sandbox-operators.json"
@@ -62,10 +69,10 @@ def write_privately(path: Path, text: str) -> None:
 
 
 def told(secrets: Mapping[str, Any]) -> list[str]:
-    """Return a line for each operator of a sandbox."""
+    """Return a line for each who may ask a sandbox."""
     keys = secrets.get(SIGNING, {})
     return [
-        f"Operator {name}, secret {secret}"
+        f"{ROLES[name].capitalize()} {name}, secret {secret}"
         + (f", events signed with {keys[name]}" if name in keys else "")
         for name, secret in secrets.items()
         if name != SIGNING
@@ -77,14 +84,14 @@ def _file(database: str) -> Path:
 
 
 def _is_known(name: str, secret: str, connection: Connection) -> bool:
-    """Say whether a secret is still that of an operator of the sandbox."""
+    """Say whether a secret is still that of somebody who may ask the sandbox."""
     return operators.is_secret_of(secret, operators.named(connection, name))
 
 
 def _new_secret(name: str, connection: Connection) -> str:
-    """Return a new secret of an operator of the sandbox."""
+    """Return a new secret of somebody who may ask the sandbox."""
     if operators.named(connection, name) is None:
-        return operators.add(connection, name, time.time_ns() // 1_000)
+        return operators.add(connection, name, time.time_ns() // 1_000, ROLES[name])
     return operators.rotate(connection, name)
 
 

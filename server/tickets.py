@@ -3,7 +3,7 @@
 No rule of the matrix is known here. What the provider owns is filled in (id, href, dates, the first
 status, the dates of new notes), what the process does not support is left out and named in a
 header, and every change is one job of the store. An operator's id goes into every question, so that
-another's ticket is as one that is not there.
+another's ticket is as one that is not there; the provider sees all, by rules of its own.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from server.events import Events
     from server.filtering import Query
+    from server.operators import Role
     from server.store import Store
     from server.wire import Asked
     from ttrules import Book, Change, Finding
@@ -50,14 +51,25 @@ T = TypeVar("T")
 class Tickets:
     """The operations, over a store and a book of rules.
 
-    `wake` is called when there are events to deliver.
+    `wake` is called when there are events to deliver. `by` is who asks: operators, each for its own
+    tickets, or the provider for those of all.
     """
 
-    def __init__(self, store: Store, book: Book, events: Events, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        book: Book,
+        events: Events,
+        wake: Callable[[], None],
+        *,
+        by: Role = "operator",
+    ) -> None:
         self._store = store
         self._book = book
         self._events = events
         self._wake = wake
+        self._by: Role = by
+        self._sees_all = by == "provider"
         assert book.lifecycle is not None, "tickets have statuses"
         self._initial = book.lifecycle.initial
         self._answering: set[tuple[str, str]] = set()
@@ -117,21 +129,18 @@ class Tickets:
     async def retrieve(self, asked: Asked) -> Answer:
         """GET /troubleTicket/{id}: 200 with the ticket, or the members that are asked for."""
         fields = read_fields(asked.query)
-        number = asked.path["troubleTicketId"]
-        found = await self._store.read(
-            lambda c: kept.one(c, asked.operator, number, whole=fields is None), by_key=True
+        _, version, text = await self._store.read(
+            lambda c: self._found(c, asked, whole=fields is None), by_key=True
         )
-        if found is None:
-            raise Refused("notFound")
-        version, text = found
         if fields is not None:
             text = dumps(select_fields(json.loads(text), fields))
         return Answer(status=200, headers={"ETag": etag(version)}, body=text)
 
     async def list(self, asked: Asked) -> Answer:
         """GET /troubleTicket: 200 with a page of tickets, and how many there are."""
-        query = read_query(asked.query)
-        total, texts = await self._store.read(lambda c: kept.page(c, asked.operator, query))
+        query = read_query(asked.query, of_all=self._sees_all)
+        operator = None if self._sees_all else asked.operator
+        total, texts = await self._store.read(lambda c: kept.page(c, operator, query))
         if query.fields is not None:
             texts = [dumps(select_fields(json.loads(text), query.fields)) for text in texts]
         headers = {
@@ -147,28 +156,38 @@ class Tickets:
             kind = "a list of operations" if asked.media_type == JSON_PATCH else "an object"
             raise Refused("invalidBody", f"A body of {asked.media_type} is {kind}.")
         wanted = asked.headers.get("if-match")
-        number = asked.path["troubleTicketId"]
 
         def job(connection: Connection) -> Answer:
             """Change the ticket as it stands now."""
-            found = kept.one(connection, asked.operator, number, whole=True, to_change=True)
-            if found is None:
-                raise Refused("notFound")
-            version, text = found
+            owner, version, text = self._found(connection, asked, whole=True, to_change=True)
             if wanted is not None and not _meets(wanted, etag(version)):
                 raise Refused("preconditionFailed")
             before = json.loads(text)
-            change = _judged(lambda: self._book.validate_change(before, asked.body, by="operator"))
+            change = _judged(lambda: self._book.validate_change(before, asked.body, by=self._by))
             after = self._after(before, change, asked.now)
             if after != before:
                 version += 1
-                kept.update(connection, asked.operator, after, version)
-                self._raise(connection, asked.operator, before, after, version, asked.now)
+                kept.update(connection, owner, after, version)
+                self._raise(connection, owner, before, after, version, asked.now)
             return _answer(200, after, version, change.report.warnings)
 
         answer = await self._store.write(job)
         self._wake()
         return answer
+
+    def _found(
+        self, connection: Connection, asked: Asked, *, whole: bool, to_change: bool = False
+    ) -> tuple[str, int, bytes]:
+        """Return whose ticket is asked for, its version and its document.
+
+        Raises Refused(notFound); `whole` and `to_change` are those of kept.one.
+        """
+        number = asked.path["troubleTicketId"]
+        owner = kept.owner(connection, number) if self._sees_all else asked.operator
+        found = owner and kept.one(connection, owner, number, whole=whole, to_change=to_change)
+        if not owner or not found:
+            raise Refused("notFound")
+        return owner, *found
 
     def _raise(  # noqa: PLR0913, PLR0917 - a change, whose it is and when
         self,
@@ -182,7 +201,7 @@ class Tickets:
         """Put the events of a change into the outbox, those that its operator wants to hear of."""
         has_address, query = outbox.query_of(connection, operator)
         if has_address:
-            wanted = self._events.wanted(query)
+            wanted = self._events.heard(query)
             between = self._events.between(
                 before, after, now=stamp(moment), new_id=lambda: str(uuid4())
             )

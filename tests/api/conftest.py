@@ -21,7 +21,7 @@ import requests
 from server import operators
 from server.document import base_path, load
 from server.store import Store
-from tests.api.contract import conforms
+from tests.api.contract import BACKOFFICE_BASE, conforms
 from ttrules.book import shipped
 from ttrules.example import example
 
@@ -30,16 +30,21 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from server.operators import Role
+
 BASE = base_path(load())
 NAMES = ("operator-a", "operator-b", "operator-c")
+PROVIDERS = ("provider", "provider-b")
+PROVIDER = PROVIDERS[0]
 
 
 class Client:
-    """An operator's way to ask: requests to paths below the API's base path, over HTTP."""
+    """Somebody's way to ask: requests to paths below a base path, the API's, over HTTP."""
 
-    def __init__(self, root: str, auth: Any) -> None:
+    def __init__(self, root: str, auth: Any, base: str = BASE) -> None:
         self.root = root
         self.auth = auth
+        self.base = base
         self._session = requests.Session()
         self._session.trust_env = False
 
@@ -51,11 +56,11 @@ class Client:
         The answer is held against the document, unless the request is odd on purpose.
         """
         is_api = path.startswith("/")
-        url = f"{self.root}{BASE}{path}" if is_api else path
+        url = f"{self.root}{self.base}{path}" if is_api else path
         more.setdefault("auth", self.auth)
         answer = self._session.request(method, url, timeout=60, allow_redirects=False, **more)
         if is_api and held and path != "/openapi.json":
-            conforms(method, path, answer)
+            conforms(method, path, answer, self.base)
         return answer
 
     def get(self, path: str, **more: Any) -> requests.Response:
@@ -83,7 +88,7 @@ class Client:
 
 
 class Server(NamedTuple):
-    """A server that runs: where, and the secrets of its operators."""
+    """A server that runs: where, and the secrets of those who may ask it."""
 
     root: str
     secrets: dict[str, str]
@@ -93,6 +98,10 @@ class Server(NamedTuple):
     def client(self, name: str = NAMES[0]) -> Client:
         """Return a client that is an operator, by Basic authentication."""
         return Client(self.root, (name, self.secrets[name]))
+
+    def backoffice(self, name: str = PROVIDER) -> Client:
+        """Return a client of the provider's side, by Basic authentication."""
+        return Client(self.root, (name, self.secrets[name]), BACKOFFICE_BASE)
 
     def stranger(self) -> Client:
         """Return a client without credentials."""
@@ -131,12 +140,18 @@ def _postgresql() -> Any:
 
 @contextmanager
 def serving(database: str, *, stderr: Any = None, **environment: str) -> Iterator[Server]:
-    """Run a server on a database, with three operators, until it is left."""
+    """Run a server on a database, with three operators and the provider's, until it is left."""
     store = Store(database)
     try:
         store.migrate()
         store.open()
-        secrets = {name: store.submit(partial(_operator, name)).result() for name in NAMES}
+        roles: dict[str, Role] = {
+            **dict.fromkeys(NAMES, "operator"),
+            **dict.fromkeys(PROVIDERS, "provider"),
+        }
+        secrets = {
+            name: store.submit(partial(_added, name, role)).result() for name, role in roles.items()
+        }
     finally:
         store.close()
     with started(stderr=stderr, TTR_DATABASE_URL=database, **environment) as process:
@@ -147,9 +162,9 @@ def serving(database: str, *, stderr: Any = None, **environment: str) -> Iterato
         yield Server(root, secrets, database, process)
 
 
-def _operator(name: str, connection: Connection) -> str:
+def _added(name: str, role: Role, connection: Connection) -> str:
     if operators.named(connection, name) is None:
-        return operators.add(connection, name, 0)
+        return operators.add(connection, name, 0, role)
     return operators.rotate(connection, name)
 
 
@@ -197,3 +212,9 @@ def api(server: Server) -> Client:
 def other(server: Server) -> Client:
     """Give a client that is the second operator."""
     return server.client(NAMES[1])
+
+
+@pytest.fixture
+def backoffice(server: Server) -> Client:
+    """Give a client that is the provider, on its own side."""
+    return server.backoffice()

@@ -9,10 +9,11 @@ import jsonschema_rs
 import pytest
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
-from server.document import base_path, load, methods, served
+from server import backoffice
+from server.document import base_path, load, load_backoffice, methods, served, with_body
 from server.filtering import FIELDS, OPERATOR_MEANINGS, OTHERS, read_query
 from server.schema import FILTERED
-from tests.api.contract import BASE, DOCUMENT, as_json_schema, resolved
+from tests.api.contract import BACKOFFICE, BASE, DOCUMENT, as_json_schema, resolved
 from tests.placing import payload_of
 from ttrules.book import shipped
 
@@ -152,3 +153,48 @@ class TestFilters:
             assert is_valid(schema, [name])
             assert is_valid(schema, [f"-{name}"])
         assert not is_valid(schema, ["description"])
+
+
+class TestBackoffice:
+    """The document of the provider's side, which is made of two files."""
+
+    @pytest.mark.parametrize("prefix", ["", "/gateway"])
+    def test_valid(self, prefix: str) -> None:
+        """It is OpenAPI 3.0, for Connexion and for clients."""
+        OpenAPIV30SpecValidator(load_backoffice()).validate()
+        OpenAPIV30SpecValidator(served(load_backoffice(), backoffice.book(), prefix)).validate()
+
+    def test_whole(self) -> None:
+        """It refers to no other file; what the sides share is the same in both, word for word."""
+        assert "openapi.yaml" not in json.dumps(BACKOFFICE)
+        own, shared = load_backoffice()["components"], load()["components"]
+        for kind, components in own.items():
+            for name, component in components.items():
+                if name in shared[kind]:
+                    assert component == shared[kind][name]
+        assert own["schemas"].keys() - shared["schemas"].keys() == {
+            "Event",
+            "EventState",
+            "Purged",
+            "WholeEvent",
+        }
+        assert own["securitySchemes"] == shared["securitySchemes"]
+
+    def test_bodies(self) -> None:
+        """Of its operations one takes a body."""
+        assert with_body(load_backoffice()) == {"patchAnyTroubleTicket"}
+
+    def test_filters(self) -> None:
+        """Its list takes what the operators' does, and `operator`."""
+        listed = BACKOFFICE["paths"]["/troubleTicket"]["get"]["parameters"]
+        names = {resolved(each, base_path(BACKOFFICE))["name"] for each in listed}
+        assert names == {*PARAMETERS, "operator"}
+
+    def test_rules(self) -> None:
+        """The provider's rules stand in the shape of a change."""
+        patch = BACKOFFICE["paths"]["/troubleTicket/{troubleTicketId}"]["patch"]
+        for media_type in ("application/json", "application/merge-patch+json"):
+            schema = patch["requestBody"]["content"][media_type]["schema"]
+            whole = as_json_schema({**schema, "components": BACKOFFICE["components"]})
+            assert jsonschema_rs.is_valid(whole, {"correlationId": "1"})
+            assert not jsonschema_rs.is_valid(whole, {"name": "1"})

@@ -18,7 +18,9 @@ import pytest
 from click.testing import CliRunner
 
 from server.__main__ import cli
-from server.playing import MOVES
+from server.asking import BASE
+from server.document import base_path, load_backoffice
+from server.playing import MOVES, STATES
 from tests.api.test_server_cli import closed_port, is_sentence
 from ttrules.book import shipped
 
@@ -78,7 +80,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer(self) -> None:
         """Note the request, and answer as the test says."""
         parts = urlsplit(self.path)
-        line = f"{self.command} {parts.path.removeprefix('/backoffice/v1')}"
+        line = f"{self.command} {parts.path.removeprefix(BASE)}"
         raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         headers = {name.lower(): value for name, value in self.headers.items()}
         body = json.loads(raw) if raw else None
@@ -256,6 +258,12 @@ class TestEvents:
 
 class TestAsking:
     """Where a command asks, as whom, and how it ends when it is refused."""
+
+    def test_address(self) -> None:
+        """The API is where its document says, and events have the states that it says."""
+        document = load_backoffice()
+        assert base_path(document) == BASE
+        assert document["components"]["schemas"]["EventState"]["enum"] == list(STATES)
 
     def test_refusal(self, played: Played) -> None:
         """A refusal is told with its violations, and ends the command with 1."""

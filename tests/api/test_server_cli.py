@@ -138,13 +138,18 @@ class TestOperator:
         assert is_sentence(command(address, "operator", "signing-secret", "two", **key))
 
     def test_list(self, address: str) -> None:
-        """The list has each name and whether it is enabled, by name, and no secret."""
+        """The list has each name, whether it is enabled and whose side it is on, and no secret."""
         command(address, "migrate")
         assert command(address, "operator", "list").output == ""
         for name in ("two", "one"):
             command(address, "operator", "add", name)
+        command(address, "operator", "add", "three", "--provider")
         command(address, "operator", "disable", "two")
-        assert command(address, "operator", "list").output == "one\tenabled\ntwo\tdisabled\n"
+        assert command(address, "operator", "list").output.splitlines() == [
+            "one\tenabled\toperator",
+            "three\tenabled\tprovider",
+            "two\tdisabled\toperator",
+        ]
 
     def test_mistakes(self, address: str) -> None:
         """A name that is taken, unknown, or no name is told in a sentence."""
@@ -160,7 +165,7 @@ class TestOperator:
             ["disable", "two"],
         ):
             assert is_sentence(command(address, "operator", *arguments)), arguments
-        assert command(address, "operator", "list").output == "one\tenabled\n"
+        assert command(address, "operator", "list").output == "one\tenabled\toperator\n"
 
 
 class TestDatabase:

@@ -13,7 +13,17 @@ import pytest
 import requests
 from sqlalchemy import create_engine, text
 
-from tests.api.conftest import BASE, NAMES, Client, complaint, postgresql, serving, started
+from tests.api.conftest import (
+    BASE,
+    NAMES,
+    PROVIDER,
+    Client,
+    complaint,
+    postgresql,
+    serving,
+    started,
+)
+from tests.api.contract import BACKOFFICE_BASE
 from tests.api.test_settings import certificate
 
 if TYPE_CHECKING:
@@ -26,7 +36,7 @@ PREFIX = "/gateway/tickets"
 
 
 class TestSandbox:
-    """TTR_SANDBOX=1: two operators, and a command that works."""
+    """TTR_SANDBOX=1: two operators, a provider, and a command that works."""
 
     def test_command(self, tmp_path: Path) -> None:
         """The first start prints secrets and a command that creates a ticket; so does the next."""
@@ -44,12 +54,12 @@ class TestSandbox:
                 )
                 assert json.loads(ran.stdout)["status"] == "submitted"
             written = json.loads(kept.read_text("utf-8"))
-            assert written.pop("signing").keys() == secrets.keys()
+            assert written.pop("signing").keys() == secrets.keys() - {"provider"}
             assert secrets == written
             assert stat.S_IMODE(kept.stat().st_mode) == 0o600
             told.append(secrets)
         assert told[0] == told[1]
-        assert list(told[0]) == ["operator-a", "operator-b"]
+        assert list(told[0]) == ["operator-a", "operator-b", "provider"]
 
     def test_other_database(self, tmp_path: Path) -> None:
         """Secrets of a database that is gone are not printed for a new one."""
@@ -62,7 +72,8 @@ class TestSandbox:
             after, command = told_by(process)
             root = re.findall(r"(http://\S+?)/api/", command)[0]
             for name in after:
-                answer = Client(root, (name, after[name])).get("/troubleTicket")
+                base = BACKOFFICE_BASE if name == PROVIDER else BASE
+                answer = Client(root, (name, after[name]), base).get("/troubleTicket")
                 assert answer.status_code == 200
         assert not set(before.values()) & set(after.values())
 
@@ -72,7 +83,8 @@ def told_by(process: subprocess.Popen[str]) -> tuple[dict[str, str], str]:
     assert process.stdout is not None
     secrets = {}
     for line in iter(process.stdout.readline, "To create a ticket:\n"):
-        if found := re.fullmatch(r"Operator (\S+), secret ([^\s,]+)(?:, .*)?\n", line):
+        told = r"(?:Operator|Provider) (\S+), secret ([^\s,]+)(?:, .*)?\n"
+        if found := re.fullmatch(told, line):
             secrets[found[1]] = found[2]
     assert process.stdout.readline() == "\n"
     return secrets, "".join(iter(process.stdout.readline, "\n"))

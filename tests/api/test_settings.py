@@ -54,13 +54,13 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "TTR_ALLOW_LOOPBACK_CALLBACKS": (False, {"1": True, "YES": True, "no": False}, []),
     "TTR_SIGNING_KEY": (
         b"",
-        {"": b"", "MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=": b"0123456789abcdef" * 2},
-        ["MDEyMzQ1Njc4OWFiY2RlZg==", "MDEy MzQ1", "key"],
+        {"": b"", "QUFB" * 11: b"A" * 33},
+        ["QUFB" * 10, "geheim", "QUFB" * 11 + "A", "QUFB" * 11 + "\n", "\u00e9"],
     ),
-    "TTR_EVENTS_KEPT": (30, {"1": 1}, ["", "0", "-1", "1.5"]),
+    "TTR_EVENTS_KEPT": (30, {"1": 1, "365": 365}, ["", "0", "-1", "1.5", "for ever"]),
     "TTR_EVENT_DEADLINE": (15.0, {"2": 2.0}, []),
     "TTR_EVENT_LEASE": (60.0, {"16.5": 16.5}, ["15", "16"]),  # beside the default deadline
-    "TTR_METRICS_PORT": (0, {"9090": 9090}, ["", "-1", "65536", "http"]),
+    "TTR_METRICS_PORT": (0, {"9090": 9090}, ["", "-1", "65536"]),
     "TTR_LOG_LEVEL": (20, {"DEBUG": 10, "WARNING": 30, "ERROR": 40}, ["", "debug", "CRITICAL"]),
     "TTR_SANDBOX": (False, {"true": True, "False": False, "0": False}, []),
     "TTR_BACKOFFICE_URL": (
@@ -134,6 +134,14 @@ def test_password() -> None:
         read_config({"TTR_DATABASE_URL": "mysql://me:ge@heim@host/name"})
     assert "heim" not in str(refused.value)
     assert "mysql://me:***@host/name" in str(refused.value)
+
+
+def test_key() -> None:
+    """A key that is too short, or no base64, is not told."""
+    with pytest.raises(BadSetting) as refused:
+        read_config({"TTR_SIGNING_KEY": "Z2VoZWlt"})
+    assert refused.value.name == "TTR_SIGNING_KEY"
+    assert "Z2VoZWlt" not in str(refused.value)
 
 
 def test_workers() -> None:

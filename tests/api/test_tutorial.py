@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.api.conftest import BASE, started
+from tests.api.contract import BACKOFFICE_BASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,8 +47,10 @@ def test_tutorial(tmp_path: Path) -> None:
         secrets = json.loads((tmp_path / "var/sandbox-operators.json").read_text("utf-8"))
         given = {
             "API": root + BASE,
+            "BACK": root + BACKOFFICE_BASE,
             "A": f"operator-a:{secrets['operator-a']}",
             "B": f"operator-b:{secrets['operator-b']}",
+            "P": f"provider:{secrets['provider']}",
         }
         listed = list(commands())
         script = f"\necho '{_MARK}'\n".join(command for command, _ in listed)

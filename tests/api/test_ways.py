@@ -67,6 +67,8 @@ REQUESTS = {
     "post loud": Request(*POST, body=VALID, headers=((b"content-type", b"APPLICATION/JSON"),)),
     "post bad key": Request(*POST, body=VALID, headers=(*JSON, (b"idempotency-key", b""))),
     "post without": Request(*POST, auth=None, body=VALID, headers=JSON),
+    "get by a provider": Request("GET", f"/troubleTicket/{KNOWN}", auth="provider"),
+    "post by a provider": Request(*POST, auth="provider", body=b"{", headers=JSON),
     "post wrong and broken": Request(*POST, auth="wrong", body=b"{", headers=JSON),
 }
 
@@ -79,9 +81,8 @@ def store(tmp_path: Path) -> Iterator[Store]:
     made.close()
 
 
-async def answered(app: App, request: Request, secret: str) -> tuple[Any, ...]:
+async def answered(app: App, request: Request, pairs: dict[str, str]) -> tuple[Any, ...]:
     """Return status, headers and body of an answer, without what differs anyway."""
-    pairs = {"right": f"one:{secret}", "wrong": "one:wrong"}
     auth = request.auth
     if auth in pairs:
         auth = f"Basic {base64.b64encode(pairs[auth].encode()).decode()}"
@@ -134,6 +135,8 @@ def same(answer: tuple[Any, ...]) -> tuple[Any, ...]:
 def test_same(name: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """Status, headers and body are the same by both ways, and the short one is really taken."""
     secret = store.submit(lambda c: operators.add(c, "one", 0)).result(30)
+    other = store.submit(lambda c: operators.add(c, "noc", 0, "provider")).result(30)
+    pairs = {"right": f"one:{secret}", "wrong": "one:wrong", "provider": f"noc:{other}"}
     lenient = Config(failed_logins=1000)
     short = make(lenient, store)
     taken: list[bool] = []
@@ -151,13 +154,14 @@ def test_same(name: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 
     async def ask() -> list[tuple[Any, ...]]:
         """Create the known ticket, and ask by both ways."""
-        first = await answered(short, REQUESTS["post"], secret)
+        first = await answered(short, REQUESTS["post"], pairs)
         number = json.loads(first[2])["id"]
         request = REQUESTS[name]
         asked = request._replace(path=request.path.replace(KNOWN, number))
-        return [same(await answered(app, asked, secret)) for app in (short, long)]
+        return [same(await answered(app, asked, pairs)) for app in (short, long)]
 
     by_short, by_long = asyncio.run(ask())
     assert by_short == by_long
+    assert (by_short[0] == 403) is (REQUESTS[name].auth == "provider")
     assert taken[0], "a plain POST takes the short way"
     assert not any(taken[2:]), "the other application has none"

@@ -100,7 +100,7 @@ def running(database: str, secret: str, log: Path, name: str = rivals.NAME) -> I
     """Run our server on a database, as it comes; give it with the credentials to send."""
     settings = {"TTR_DATABASE_URL": database, "TTR_PORT": "0"}
     command = [sys.executable, "-m", "server", "serve"]
-    with _process(command, log, **settings) as (line, process):
+    with process_of(command, log, **settings) as (line, process):
         root = line.split()[1].removesuffix(rivals.BASE)
         yield Running(root, basic(name, secret), process)
 
@@ -110,7 +110,7 @@ def _rival(folder: Path, framework: str, storing: str) -> Iterator[Running]:
     name = f"{framework}-{storing}"
     database = f"sqlite:///{folder}/{name}.db"
     command = [sys.executable, rivals.__file__, framework, storing, database]
-    with _process(command, folder / f"{name}.log") as (line, process):
+    with process_of(command, folder / f"{name}.log") as (line, process):
         yield Running(
             f"http://127.0.0.1:{line.strip()}", basic(rivals.NAME, rivals.SECRET), process
         )
@@ -122,7 +122,7 @@ def basic(name: str, secret: str) -> str:
 
 
 @contextmanager
-def _process(command: list[str], log: Path, **settings: str) -> Iterator[tuple[str, int]]:
+def process_of(command: list[str], log: Path, **settings: str) -> Iterator[tuple[str, int]]:
     """Run a server; give the first line that it prints, and its id. Its log goes to a file."""
     with (
         log.open("w") as errors,

@@ -5,8 +5,8 @@ own, for the benchmarks, and tells when events arrived:
 
     python tests/delivery/receiver.py DELAY
 
-prints its port, and for each number that it is sent, once so many events have arrived, the moment
-of each by its webhook-id, in microseconds: JSON on one line.
+prints its port. Sent a number and seconds on a line it waits until so many events have arrived, but
+no longer, and prints the moment of each by its webhook-id, in microseconds: JSON on one line.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import re
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -148,9 +148,12 @@ async def _main(delay: float) -> None:
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(asked), sys.stdin)
     while line := await asked.readline():
-        while len(times) < int(line):
-            changed.clear()
-            await changed.wait()
+        count, seconds = line.split()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(float(seconds)):
+                while len(times) < int(count):
+                    changed.clear()
+                    await changed.wait()
         print(json.dumps(times), flush=True)
     server.close()
 

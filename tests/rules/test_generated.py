@@ -33,6 +33,14 @@ SHIPPED = ROOT / "ttrules" / "schemas"
 NAMES = ("openapi", "requirements", "interpretation", "lifecycle")
 PATHS = {name: ROOT / "spec" / f"{name}.yaml" for name in NAMES}
 SPEC = load_spec(**PATHS)
+#: The provider's side has shapes and lifecycle in common with the operators'.
+BACKOFFICE_PATHS = {
+    **PATHS,
+    **{
+        name: ROOT / "spec" / f"backoffice-{name}.yaml"
+        for name in ("requirements", "interpretation")
+    },
+}
 SLUGS = [process.slug for process in SPEC.processes]
 
 #: What the document lists: service, operation, URI.
@@ -83,6 +91,12 @@ class TestBytes:
         assert sorted(files) == sorted(["book.json", *(f"{slug}.json" for slug in SLUGS)])
         assert differences(files, str(SHIPPED)) == {}
         assert {path.name for path in SHIPPED.glob("*.json")} == files.keys()
+
+    def test_backoffice(self) -> None:
+        """So are the rules of the provider's side, which the server has."""
+        files = files_of(load_spec(**BACKOFFICE_PATHS))
+        assert differences(files, str(ROOT / "server" / "rules")) == {}
+        assert {path.name for path in (ROOT / "server" / "rules").iterdir()} == files.keys()
 
     def test_forms(self) -> None:
         """The forms that are shipped are those of spec/schemas/."""
@@ -222,6 +236,18 @@ class TestMatrix:
             for field, codes in rows.items()
         }
         assert ttrules.processes() == tuple(PROCESSES)
+
+    def test_backoffice(self) -> None:
+        """The provider's matrix has the same rows; `-` stands where operators have it."""
+        theirs = load_spec(**BACKOFFICE_PATHS).entities
+        assert {entity: list(rows) for entity, rows in theirs.items()} == {
+            entity: list(rows) for entity, rows in MATRIX["entities"].items()
+        }
+        for entity, rows in theirs.items():
+            for field, row in rows.items():
+                for process, code in row.requirements.items():
+                    column = PROCESSES.index(process.removeprefix("Provider "))
+                    assert (code == "-") is (MATRIX["entities"][entity][field][column] == "-")
 
     def test_types(self) -> None:
         """Each field is told with its type: a name, [] where there are many, None where none."""

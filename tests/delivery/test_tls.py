@@ -1,0 +1,106 @@
+"""Who a receiver must prove to be before an event is sent to it."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+import subprocess
+from typing import TYPE_CHECKING, NamedTuple
+
+import pytest
+
+from server.posting import Poster
+from tests.delivery.receiving import receiving
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+DAY = ("-days", "2")
+#: Until the very second of its making.
+OVER = ("-days", "0")
+
+
+class Authority(NamedTuple):
+    """An authority of these tests, and the folder that its files are in."""
+
+    folder: Path
+    certificate: Path
+
+    def signed(self, name: str, host: str, *validity: str) -> ssl.SSLContext:
+        """Return how a server proves to be a host, by a certificate of this authority."""
+        key, request, signed = (self.folder / f"{name}.{kind}" for kind in ("key", "csr", "pem"))
+        named = ("-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}")
+        openssl("req", "-newkey", "rsa:2048", "-nodes", *named, "-keyout", key, "-out", request)
+        key_of = ("-CA", self.certificate, "-CAkey", self.folder / "ca.key", "-CAcreateserial")
+        openssl("x509", "-req", "-in", request, *key_of, *validity,
+                "-copy_extensions", "copy", "-out", signed)  # fmt: skip
+        return proof(signed, key)
+
+
+def openssl(*arguments: str | Path) -> None:
+    """Run openssl."""
+    subprocess.run(["openssl", *arguments], check=True, capture_output=True)  # noqa: S603, S607
+
+
+def proof(certificate: Path, key: Path) -> ssl.SSLContext:
+    """Return how a server proves who it is."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    return context
+
+
+def made(folder: Path, name: str) -> Authority:
+    """Return a new authority, which vouches for itself."""
+    certificate = folder / "ca.pem"
+    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", *DAY, "-subj", f"/CN={name}",
+            "-addext", f"subjectAltName=DNS:{name}",
+            "-keyout", folder / "ca.key", "-out", certificate)  # fmt: skip
+    return Authority(folder, certificate)
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Give an authority."""
+    return made(tmp_path_factory.mktemp("tls"), "tests.example")
+
+
+@pytest.fixture
+def poster(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Poster]:
+    """Give a poster that trusts the authority; every name is this machine's."""
+    real = socket.getaddrinfo
+    monkeypatch.setattr(
+        socket, "getaddrinfo", lambda _host, *rest, **more: real("127.0.0.1", *rest, **more)
+    )
+    trusting = Poster(allow_loopback=True, authorities=str(authority.certificate))
+    yield trusting
+    trusting.close()
+
+
+def test_right(authority: Authority, poster: Poster) -> None:
+    """One that is who it should be gets events, and is told by which name it was called."""
+    context = authority.signed("right", "hooks.example", *DAY)
+    called: list[str | None] = []
+    context.sni_callback = lambda _socket, name, _context: called.append(name)
+    with receiving(context) as receiver:
+        url = f"https://hooks.example:{receiver.port}/x"
+        assert [poster.post(url, b"{}", {}).status for _ in range(2)] == [201, 201]
+        assert called == ["hooks.example"]
+        assert receiver.received[0].headers["host"] == f"hooks.example:{receiver.port}"
+
+
+@pytest.mark.parametrize("wrong", ["host", "expired", "unknown", "itself"])
+def test_wrong(authority: Authority, poster: Poster, tmp_path: Path, wrong: str) -> None:
+    """One that is another, was it once, or is vouched for by nobody who is trusted gets none."""
+    if wrong == "host":
+        context = authority.signed("other", "other.example", *DAY)
+    elif wrong == "expired":
+        context = authority.signed("old", "hooks.example", *OVER)
+    elif wrong == "unknown":
+        context = made(tmp_path, "Tests").signed("unknown", "hooks.example", *DAY)
+    else:
+        context = proof(made(tmp_path, "hooks.example").certificate, tmp_path / "ca.key")
+    with receiving(context) as receiver:
+        outcome = poster.post(f"https://hooks.example:{receiver.port}/x", b"{}", {})
+        assert (outcome.status, outcome.error) == (None, "TLS")
+        assert receiver.received == []
