@@ -8,6 +8,7 @@ import pytest
 
 from server.store import Store
 from tests.api.conftest import postgresql
+from tests.delivery.turning import operator, subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,3 +30,11 @@ def store(address: str) -> Iterator[Store]:
     made.migrate()
     yield made.open()
     made.close()
+
+
+@pytest.fixture
+def one(store: Store) -> str:
+    """Give an operator with an address."""
+    number = operator(store)
+    subscribe(store, number)
+    return number
