@@ -123,10 +123,12 @@ class Turning:
 
     def to_next(self) -> bool:
         """Move the clock to when the next event is due; say whether there is one."""
-        due = [row["due"] for row in rows(self.store) if row["state"] == "pending"]
-        if due:
-            self.clock.now = max(self.clock.now, min(due))
-        return bool(due)
+        first: dict[str, int] = {}
+        for row in rows(self.store):
+            if row["state"] == "pending":
+                first.setdefault(row["ticket"], row["due"])
+        self.clock.now = max(self.clock.now, min(first.values(), default=0))
+        return bool(first)
 
     def close(self) -> None:
         """Let the threads go that would have been used."""
