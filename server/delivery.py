@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import logging
 import random
+import secrets
 import threading
 import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Final
-from uuid import uuid4
 
 from server import outbox
 from server.posting import Poster
@@ -73,7 +73,7 @@ class Delivery:
         self._dice = dice
         self._lease = config.event_lease
         self._deadline = config.event_deadline
-        self._name = str(uuid4())
+        self._name = secrets.token_hex(8)
         self._senders = ThreadPoolExecutor(TOGETHER, "sender")
         self._under_way: Counter[str] = Counter()
         self._windows: dict[str, int] = {}

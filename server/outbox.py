@@ -177,10 +177,7 @@ _CLAIM: Final = Prepared(
         due=bindparam("until"),
         attempts=events.c.attempts + 1,
         # Of this attempt alone, whoever makes the next one.
-        lease=bindparam("by", type_=Text)
-        + cast(events.c.number, Text)
-        + "/"
-        + cast(events.c.attempts + 1, Text),
+        lease=bindparam("by", type_=Text) + cast(events.c.number, Text),
     )
     .returning(
         events.c.number,

@@ -31,7 +31,8 @@ MOVES: Final[dict[str, tuple[str, str]]] = {
     "cancel": ("cancelled", "End a ticket that is not needed any more."),
     "close": ("closed", "End a ticket that is resolved."),
 }
-_STATES: Final = ("pending", "delivered", "dead")
+#: What may become of an event.
+STATES: Final = ("pending", "delivered", "dead")
 _reason = click.option("--reason", metavar="TEXT", help="Why the status changes.")
 _limit = click.option(
     "--limit",
@@ -86,7 +87,7 @@ def note(backoffice: Backoffice, *, number: str, text: str) -> None:
     """Add a note to a ticket."""
     found = backoffice.ticket(number)
     after = backoffice.change(found, [found.noting(text)])
-    click.echo(f"{found.short}: {len(after['note'])} notes")
+    click.echo(f"{found.short}: note {len(after['note'])}")
 
 
 @ticket.command(name="set")
@@ -165,7 +166,7 @@ def events() -> None:
 
 
 @events.command(name="list")
-@click.option("--state", type=click.Choice(_STATES), help="Only events in this state.")
+@click.option("--state", type=click.Choice(STATES), help="Only events in this state.")
 @_whose
 @_limit
 @asking

@@ -45,7 +45,8 @@ class Received:
 
     `number` is its webhook-id, `event` its body (None where it could not be read, or is not known
     to be the sender's), `verified` is None where no secret was there to verify it with. `repeats`
-    says how often it came before, `before` which status its ticket had when last heard of.
+    says how often it came before, `before` which status its ticket had when last heard of (None for
+    a repeat).
     """
 
     at: datetime
@@ -102,7 +103,8 @@ class Journal:
         with self._lock:
             repeats = self._seen.get(number, 0)
             self._seen[number] = repeats + 1
-            before = self._statuses.get(ticket.get("id"))
+            # A repeat may be older than what was heard last.
+            before = None if repeats else self._statuses.get(ticket.get("id"))
             if not repeats and _STATUS in ticket and "id" in ticket:
                 self._statuses[ticket["id"]] = ticket[_STATUS]
         return Received(

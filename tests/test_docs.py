@@ -15,6 +15,8 @@ from docs.write import PAGES, REFERENCE, pages
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
+#: Their commands need a server: see api/test_tutorial.py and api/test_receiving.py.
+_SERVED = {"tutorial.md", "receive-events.md"}
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
@@ -31,8 +33,8 @@ def shown() -> list[Shown]:
     """Return every command that a console block of a document shows."""
     found = []
     for document in DOCUMENTS:
-        if document.name == "tutorial.md":
-            continue  # its commands need a server: see api/test_tutorial.py
+        if document.name in _SERVED:
+            continue
         for block in _BLOCK.findall(document.read_text("utf-8")):
             for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
                 command, _, output = part.partition("\n")

@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 
 BASE = base_path(load())
 NAMES = ("operator-a", "operator-b", "operator-c")
-PROVIDER = "provider"
+PROVIDERS = ("provider", "provider-b")
+PROVIDER = PROVIDERS[0]
 
 
 class Client:
@@ -87,7 +88,7 @@ class Client:
 
 
 class Server(NamedTuple):
-    """A server that runs: where, and the secrets of its operators and of its provider."""
+    """A server that runs: where, and the secrets of those who may ask it."""
 
     root: str
     secrets: dict[str, str]
@@ -139,13 +140,18 @@ def _postgresql() -> Any:
 
 @contextmanager
 def serving(database: str, *, stderr: Any = None, **environment: str) -> Iterator[Server]:
-    """Run a server on a database, with three operators and a provider, until it is left."""
+    """Run a server on a database, with three operators and the provider's, until it is left."""
     store = Store(database)
     try:
         store.migrate()
         store.open()
-        secrets = {name: store.submit(partial(_added, name)).result() for name in NAMES}
-        secrets[PROVIDER] = store.submit(partial(_added, PROVIDER, role="provider")).result()
+        roles: dict[str, Role] = {
+            **dict.fromkeys(NAMES, "operator"),
+            **dict.fromkeys(PROVIDERS, "provider"),
+        }
+        secrets = {
+            name: store.submit(partial(_added, name, role)).result() for name, role in roles.items()
+        }
     finally:
         store.close()
     with started(stderr=stderr, TTR_DATABASE_URL=database, **environment) as process:
@@ -156,7 +162,7 @@ def serving(database: str, *, stderr: Any = None, **environment: str) -> Iterato
         yield Server(root, secrets, database, process)
 
 
-def _added(name: str, connection: Connection, *, role: Role = "operator") -> str:
+def _added(name: str, role: Role, connection: Connection) -> str:
     if operators.named(connection, name) is None:
         return operators.add(connection, name, 0, role)
     return operators.rotate(connection, name)

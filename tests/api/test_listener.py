@@ -190,7 +190,10 @@ class TestEvents:
     """What is answered to an event, and what is told of it."""
 
     def test_fine(self) -> None:
-        """An event is answered 201 with nothing in it; its ticket's status is remembered."""
+        """An event is answered 201 with nothing in it; the status of its ticket is remembered.
+
+        That of a repeat is not, since it may be older than the last one.
+        """
         with listener("--json") as running:
             answer = running.post(event("e1", status="submitted"), {"webhook-id": "e1"})
             assert (answer.status_code, answer.content) == (201, b"")
@@ -201,6 +204,10 @@ class TestEvents:
             assert first["body"] == event("e1", status="submitted")
             running.post(event("e2", status="acknowledged"), {"webhook-id": "e2"})
             assert running.said()["before"] == "submitted"
+            running.post(event("e1", status="submitted"), {"webhook-id": "e1"})
+            assert running.said()["before"] is None
+            running.post(event("e3", status="inProgress"), {"webhook-id": "e3"})
+            assert running.said()["before"] == "acknowledged"
 
     def test_repeat(self) -> None:
         """An event that came before is called a repeat, and is answered as the first time."""
@@ -250,10 +257,11 @@ class TestEvents:
                 assert answer.json()["@type"] == "Error"
 
     def test_elsewhere(self) -> None:
-        """What is no event's address, method or media type is refused, and not told of."""
+        """What is no event's address, method, media type or size is refused, and not told of."""
         with listener("--json") as running:
             assert running.post(event(), name="TroubleTicketLostEvent").status_code == 404
             assert running.post(event(), {"Content-Type": "text/plain"}).status_code == 415
+            assert running.post(b" " * (2 << 20)).status_code == 413
             got = requests.get(f"{running.root}/{NAME}", timeout=60)
             assert (got.status_code, got.json()["code"]) == (405, "methodNotAllowed")
             running.post(event("e9"))

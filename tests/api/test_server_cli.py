@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import logging
 import os
 import socket
@@ -45,9 +46,10 @@ def logging_as_before() -> Iterator[None]:
     root.setLevel(level)
 
 
-def command(address: str, *arguments: str) -> Result:
+def command(address: str, *arguments: str, **environment: str) -> Result:
     """Run a command on a database."""
-    return CliRunner().invoke(cli, arguments, env={"TTR_DATABASE_URL": address})
+    given = {"TTR_DATABASE_URL": address, **environment}
+    return CliRunner().invoke(cli, arguments, env=given)
 
 
 def is_sentence(result: Result) -> bool:
@@ -117,6 +119,23 @@ class TestOperator:
         assert not knows(address, "one", other)
         again = command(address, "operator", "rotate", "one").stdout.strip()
         assert knows(address, "one", again)
+
+    def test_signing_secret(self, address: str) -> None:
+        """The secret that events are signed with is shown; a new one before the old one."""
+        command(address, "migrate")
+        command(address, "operator", "add", "one")
+        key = {"TTR_SIGNING_KEY": base64.b64encode(b"m" * 32).decode()}
+        shown = [
+            command(address, "operator", "signing-secret", "one", *more, **key).stdout.split()
+            for more in ([], [], ["--rotate"], [], ["--rotate"])
+        ]
+        (first,) = shown[0]
+        assert first.startswith("whsec_")
+        assert [len(each) for each in shown] == [1, 1, 2, 2, 2]
+        assert shown[1] == [first]
+        assert shown[2] == shown[3] == [shown[2][0], first]
+        assert shown[4][1] == shown[2][0]
+        assert is_sentence(command(address, "operator", "signing-secret", "two", **key))
 
     def test_list(self, address: str) -> None:
         """The list has each name, whether it is enabled and whose side it is on, and no secret."""
@@ -211,7 +230,7 @@ class TestProcess:
         """Each command tells what it does."""
         ended = self.run("--help")
         assert (ended.returncode, ended.stderr) == (0, "")
-        for name in ("serve", "migrate", "operator"):
+        for name in ("serve", "migrate", "operator", "listen", "ticket", "events"):
             assert name in ended.stdout
             assert CliRunner().invoke(cli, [name, "-h"]).exit_code == 0
         assert self.run("fly").returncode == 2
