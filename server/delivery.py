@@ -122,6 +122,8 @@ class Delivery:
         """Say what ended, claim what is due, send it; return how many attempts were begun."""
         with self._lock:
             ended, self._ended = self._ended, []
+        # From before the claim: however long that takes, no attempt outlives it.
+        until = time.monotonic() + self._lease - self._deadline
         try:
             fates, claimed = self._store.submit(partial(self._job, ended)).result()
         except BaseException:
@@ -132,7 +134,6 @@ class Delivery:
             self._count_down(each, outcome)
             if outcome is not None:
                 self._tell(each, outcome, fate)
-        until = time.monotonic() + self._lease - self._deadline
         for each in claimed:
             self._under_way[each.to.operator] += 1
             self._senders.submit(self._attempt, each, until)

@@ -71,9 +71,13 @@ class Process:
         self._process.send_signal(number)
 
     def kill(self) -> None:
-        """Kill it, as a machine does that runs out of memory; what runs it ends by itself."""
+        """Kill it, as a machine does that runs out of memory; what runs it ends by itself.
+
+        Nothing that is not killed may end.
+        """
         if self._process.returncode is not None:
             return
+        assert self._process.poll() is None, f"it ended with {self._process.returncode}"
         within = Path(f"/proc/{self._process.pid}/task/{self._process.pid}/children")
         children = within.read_text("ascii").split() if self._is_within else []
         for each in children or [str(self._process.pid)]:
@@ -215,7 +219,7 @@ def running(
     settings = {
         "TTR_DATABASE_URL": database,
         "TTR_PORT": str(_free_port()),
-        "TTR_LOG_LEVEL": "ERROR",
+        "TTR_LOG_LEVEL": "WARNING",
         "TTR_ALLOW_LOOPBACK_CALLBACKS": "1",
         "TTR_SIGNING_KEY": base64.b64encode(bytes(32)).decode(),
         "TTR_EVENT_LEASE": str(LEASE),

@@ -1,6 +1,6 @@
 """What is done to a Site: the kills of `make soak` in whole size, those of the tests in small.
 
-    python tests/delivery/soak.py
+    python tests/delivery/soak.py [--quick]
 
 prints what came of it, on SQLite, whose server delivers by itself, and on PostgreSQL. It ends with
 an AssertionError where anything is lost, made up or out of order.
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import signal
+import sys
 import tempfile
 import time
 from contextlib import contextmanager
@@ -120,8 +121,8 @@ def restart_postgresql(folder: Path, changes: int) -> tuple[Figures, float]:
         with Writers(site, 8) as writers:
             writers.let(changes)
             site.wait_for_changes(changes // 2)
-            restart()
             begun = time.monotonic()
+            restart()
             while not site.change_is_made("after the restart"):
                 assert time.monotonic() < begun + RECOVERY
             recovery = time.monotonic() - begun
@@ -155,8 +156,9 @@ def own_postgresql(folder: Path) -> Iterator[tuple[str, Callable[[], None]]]:
         control("stop")
 
 
-def main() -> None:
-    """Do it all in whole size, and print what came of it."""
+def main(*, quick: bool = False) -> None:
+    """Do it all in whole size, or a tenth of it, and print what came of it."""
+    kills, changes = (5, 40) if quick else (50, 400)
     rows = []
 
     def told(what: str, kind: str, figures: Figures) -> None:
@@ -166,13 +168,13 @@ def main() -> None:
     print(load())
     for kind in KINDS:
         with tempfile.TemporaryDirectory(prefix="soak-") as name:
-            told("dispatchers killed", kind, kill_dispatchers(kind, Path(name), 50, 30))
+            told("dispatchers killed", kind, kill_dispatchers(kind, Path(name), kills, 30))
         with tempfile.TemporaryDirectory(prefix="soak-") as name:
-            told("API killed", kind, kill_the_api(kind, Path(name), 20, 100))
+            told("API killed", kind, kill_the_api(kind, Path(name), kills * 2 // 5, 100))
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
-        told("dispatcher stopped", "postgresql", stop_a_dispatcher(Path(name), 400))
+        told("dispatcher stopped", "postgresql", stop_a_dispatcher(Path(name), changes))
     with tempfile.TemporaryDirectory(prefix="soak-") as name:
-        figures, recovery = restart_postgresql(Path(name), 400)
+        figures, recovery = restart_postgresql(Path(name), changes)
         told(f"database restarted, {recovery:.1f} s", "postgresql", figures)
     print(load(), end="\n\n")
     heads = [name.replace("_", " ") for name in Figures._fields]
@@ -180,4 +182,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(quick="--quick" in sys.argv[1:])
