@@ -17,6 +17,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -234,7 +235,14 @@ def _followed(kind: str, processes: int, delay: float, seconds: int, folder: Pat
 def _change(host: str, authorization: str, count: int) -> None:
     """Change tickets, so many in all, by clients that keep to a common rate."""
     headers = {"Authorization": authorization, "Content-Type": "application/json"}
-    begun = time.perf_counter() + 1
+    begun = 0.0
+
+    def begin() -> None:
+        """Let the common rate begin, once all clients have their tickets."""
+        nonlocal begun
+        begun = time.perf_counter()
+
+    barrier = threading.Barrier(_CLIENTS, begin)
 
     def client(number: int) -> None:
         """Change tickets of its own, each time that it is its turn."""
@@ -249,6 +257,7 @@ def _change(host: str, authorization: str, count: int) -> None:
             return str(told["href"])
 
         paths = [send("POST", f"{rivals.BASE}/troubleTicket", small()) for _ in range(20)]
+        barrier.wait()
         for turn in range(number, count, _CLIENTS):
             time.sleep(max(0.0, begun + turn / _RATE - time.perf_counter()))
             change = {"@type": "TroubleTicket", "description": f"change {turn}"}
