@@ -16,10 +16,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 from sqlalchemy import select
 
-from server import backoffice, outbox
+from server import backoffice, kept, outbox
 from server.document import load
 from server.errors import Refused
 from server.events import Events
@@ -52,15 +59,16 @@ LIFECYCLE = shipped().data["lifecycle"]
 MOVES = {status: {each["to"] for each in moves} for status, moves in LIFECYCLE["moves"].items()}
 EVENTS = Events(LIFECYCLE, load()["components"]["schemas"])
 LEASE = 60 * SECOND
-QUERIES = (None, "eventType=TroubleTicketResolvedEvent", f"eventType={','.join(EVENTS.names[:3])}")
+STATUSES = st.sampled_from([200, 200, 200, 500, 500, 410])
+RESOLVED = "eventType=TroubleTicketResolvedEvent"
+QUERIES = (None, None, RESOLVED, f"eventType={','.join(EVENTS.names[:3])}")
 #: Members that the provider may change, and values that they may have.
 MEMBERS = st.fixed_dictionaries(
     {},
     optional={
-        "status": st.sampled_from([*MOVES]),
         "correlationId": st.sampled_from("ab"),
         "statusChangeReason": st.sampled_from("ab"),
-        "resolutionCode": st.sampled_from(["a", None]),
+        "resolutionCode": st.sampled_from("ab"),
     },
 )
 
@@ -123,14 +131,16 @@ class Laws(RuleBasedStateMachine):
         self.all = Tickets(self.store, backoffice.book(), EVENTS, lambda: None, by="provider")
         self.model = Model()
         self.claims: list[Claimed] = []
+        self.changes = 0
 
     def run(self, asked: Coroutine[Any, Any, Answer]) -> dict[str, Any]:
         """Return the ticket that is answered."""
         ticket: dict[str, Any] = json.loads(self.loop.run_until_complete(asked).body)
         return ticket
 
-    def tried(self, asked: Asked) -> tuple[dict[str, Any], Exception | None]:
+    def tried(self, number: str, sent: dict[str, Any]) -> tuple[dict[str, Any], Exception | None]:
         """Return the ticket as the provider has changed it, or what speaks against that."""
+        asked = self.asked(path={"troubleTicketId": number}, body=sent)
         try:
             return self.run(self.all.patch(asked)), None
         except (Refused, ZeroDivisionError) as failure:
@@ -141,47 +151,67 @@ class Laws(RuleBasedStateMachine):
         now = datetime.fromtimestamp(self.clock.now / SECOND, UTC)
         return Asked(operator=self.operator, now=now, **more)
 
-    @rule()
-    def create(self) -> None:
-        """Make a ticket, which raises nothing."""
-        if len(self.model.tickets) < 4:
+    @initialize(count=st.integers(1, 3), query=st.sampled_from(QUERIES))
+    def begin(self, count: int, query: str | None) -> None:
+        """Begin with tickets, which raise nothing, and an address."""
+        for _ in range(count):
             ticket = self.run(self.tickets.create(self.asked(body=complaint())))
             self.model.tickets[ticket["id"]] = ticket
+        self.subscribe(query)
 
-    @rule(data=st.data(), patch=MEMBERS, is_broken=st.booleans(), is_bad=st.booleans())
+    @rule(
+        data=st.data(), patch=MEMBERS, moves=st.booleans(), statuses=st.lists(STATUSES, max_size=3)
+    )
     def change(
-        self, *, data: st.DataObject, patch: dict[str, Any], is_broken: bool, is_bad: bool
+        self, *, data: st.DataObject, patch: dict[str, Any], moves: bool, statuses: list[int]
     ) -> None:
-        """Change a ticket: as a whole, with its events, or not at all."""
-        if not self.model.tickets:
-            return
+        """Change a ticket by what is allowed: it is as it should be, and so are its events."""
         number = data.draw(st.sampled_from([*self.model.tickets]))
         before = self.model.tickets[number]
-        sent = {**patch, "severity": "None"} if is_bad else patch
-        asked = self.asked(path={"troubleTicketId": number}, body=sent)
-        status = patch.get("status", before["status"])
-        is_listed = status == before["status"] or status in MOVES[before["status"]]
-        with pytest.MonkeyPatch.context() as patched:
-            if is_broken:
-                patched.setattr(outbox, "enqueue", self.breaking)
-            after, failure = self.tried(asked)
-        if failure is not None:
-            assert is_broken or not is_listed or is_bad
-            assert is_broken or isinstance(failure, Refused)
-            return
-        assert is_listed
-        assert not is_bad
-        assert all(after.get(name) == value for name, value in patch.items())
+        self.changes += 1
+        sent = patch or {"correlationId": f"C-{self.changes}"}  # which is another one
+        if moves and (to := sorted(MOVES[before["status"]])):
+            sent = {**sent, "status": data.draw(st.sampled_from(to))}
+        after, failure = self.tried(number, sent)
+        assert failure is None
+        assert all(after[name] == value for name, value in sent.items())
         self.model.tickets[number] = after
         names: list[str] = []
         if self.model.address is not None:
             wanted = EVENTS.wanted(self.model.address["query"])
             names = [name for name in EVENTS.raised(before, after) if name in wanted]
-        assert not (is_broken and names)
         new = rows(self.store)[len(self.model.events) :]
         assert [row["name"] for row in new] == names
         assert {row["ticket"] for row in new} <= {number}
         self.model.events += [Told(row["id"], row["ticket"], row["body"]) for row in new]
+        for status in statuses:
+            self.attempt(1, status)
+
+    @rule(data=st.data(), patch=MEMBERS, status=st.sampled_from([*MOVES]))
+    def refuse(self, data: st.DataObject, patch: dict[str, Any], status: str) -> None:
+        """Change a ticket by what is not allowed: a move that is not listed, or no value."""
+        number = data.draw(st.sampled_from([*self.model.tickets]))
+        before = self.model.tickets[number]["status"]
+        is_listed = status == before or status in MOVES[before]
+        sent = {**patch, **({"severity": "None"} if is_listed else {"status": status})}
+        assert isinstance(self.tried(number, sent)[1], Refused)
+
+    @rule(data=st.data(), patch=MEMBERS)
+    def break_off(self, data: st.DataObject, patch: dict[str, Any]) -> None:
+        """Let a change break once its events are in the outbox: neither is there afterwards."""
+        number = data.draw(st.sampled_from([*self.model.tickets]))
+        before = self.model.tickets[number]
+        sent = {**patch, "correlationId": "c" if before.get("correlationId") != "c" else "d"}
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(outbox, "enqueue", self.breaking)
+            failure = self.tried(number, sent)[1]
+        if failure is None:  # nobody hears of it
+            assert self.model.address is None or self.model.address["query"] is not None
+            text = self.store.read_now(lambda c: kept.one(c, self.operator, number, whole=True))
+            assert text is not None
+            self.model.tickets[number] = json.loads(text[1])
+        else:
+            assert isinstance(failure, ZeroDivisionError)
 
     @staticmethod
     def breaking(*arguments: Any, raised: Any, **more: Any) -> None:
@@ -190,9 +220,19 @@ class Laws(RuleBasedStateMachine):
             _enqueue(*arguments, raised=raised, **more)
             raise ZeroDivisionError
 
-    @rule(most=st.integers(1, 3))
-    def claim(self, most: int) -> None:
-        """Claim what is due: the first of each ticket, the same as ever."""
+    @rule(most=st.integers(1, 3), status=STATUSES)
+    def attempt(self, most: int, status: int) -> None:
+        """Claim what is due, and let the attempts end."""
+        for claimed in self.claimed(most):
+            self.ended(claimed, status)
+
+    @rule()
+    def look(self) -> None:
+        """Claim what is due, or find that nothing is."""
+        self.claimed(3)
+
+    def claimed(self, most: int) -> list[Claimed]:
+        """Return what is due, claimed: the first of each ticket, the same as ever."""
         until = self.clock.now + LEASE
         expected = self.model.due(self.clock.now, most)
         claimed = claim(self.store, self.clock.now, until=until, most=most)
@@ -206,13 +246,16 @@ class Laws(RuleBasedStateMachine):
                 assert not any(one.tried for one in of_ticket[of_ticket.index(told) :])
             told.tried, told.attempts, told.due, told.lease = True, each.attempts, until, each.lease
         self.claims += claimed
+        return claimed
 
-    @rule(data=st.data(), status=st.sampled_from([200, 200, 500, 410]))
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data(), status=STATUSES)
     def settle(self, data: st.DataObject, status: int) -> None:
-        """End any attempt that was ever made; only that of the last claim says how."""
-        if not self.claims:
-            return
-        claimed = data.draw(st.sampled_from(self.claims))
+        """End any attempt that was ever made."""
+        self.ended(data.draw(st.sampled_from(self.claims)), status)
+
+    def ended(self, claimed: Claimed, status: int) -> None:
+        """End an attempt; only that of the last claim says how."""
         decision = decide(Outcome(status), claimed.attempts, now=self.clock.now, dice=0.5)
         now = self.clock.now
         is_ours = self.store.submit(
@@ -237,7 +280,7 @@ class Laws(RuleBasedStateMachine):
         if decision.fate == "gone" or address["failing"] <= now - GIVEN_UP:
             address["disabled"] = now if address["disabled"] is None else address["disabled"]
 
-    @rule(seconds=st.sampled_from([1, 61, 7_200, 90_000, 500_000]))
+    @rule(seconds=st.sampled_from([1, 61, 301, 90_001, 500_000]))
     def wait(self, seconds: int) -> None:
         """Let time pass: attempts become due, and claims run out."""
         self.clock.move(seconds)
@@ -251,6 +294,7 @@ class Laws(RuleBasedStateMachine):
             if each.state == "pending" and each.lease is None:
                 each.due = each.attempts = 0
 
+    @precondition(lambda self: self.clock.now // SECOND % 3 == 1)  # now and then
     @rule()
     def unsubscribe(self) -> None:
         """Take the address away."""
@@ -259,11 +303,10 @@ class Laws(RuleBasedStateMachine):
             self.model.events = [each for each in self.model.events if each.state != "pending"]
         self.model.address = None
 
+    @precondition(lambda self: self.model.events)
     @rule(data=st.data())
     def redeliver(self, data: st.DataObject) -> None:
         """Let an event that is settled be sent once more."""
-        if not self.model.events:
-            return
         told = data.draw(st.sampled_from(self.model.events))
         done = self.store.submit(lambda c: outbox.redeliver(c, told.id)).result(30)
         assert done == (told.state != "pending")
@@ -298,7 +341,7 @@ def test_laws(tmp_path: Path) -> None:
     loop = asyncio.new_event_loop()
     store = Store(f"sqlite:///{tmp_path}/t.db").open()
     kept = {"store": store, "loop": loop}
-    few = settings(stateful_step_count=30)
+    few = settings(stateful_step_count=60)
     try:
         run_state_machine_as_test(type("Held", (Laws,), kept), settings=few)
     finally:
