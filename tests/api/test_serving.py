@@ -146,7 +146,9 @@ class TestPrefix:
 def test_https(tmp_path: Path) -> None:
     """With a certificate and its key the server speaks HTTPS, and nothing else."""
     pem, key = certificate(tmp_path, "own")
-    with serving(f"sqlite:///{tmp_path}/t.db", TTR_TLS_CERTIFICATE=pem, TTR_TLS_KEY=key) as running:
+    # A connection that never became one is waited for at the end, as long as any other.
+    tls = {"TTR_TLS_CERTIFICATE": pem, "TTR_TLS_KEY": key, "TTR_SHUTDOWN_TIMEOUT": "1"}
+    with serving(f"sqlite:///{tmp_path}/t.db", **tls) as running:
         assert running.root.startswith("https://127.0.0.1:")
         answer = running.client().post("/troubleTicket", json=complaint(), verify=pem)
         assert answer.status_code == 201
