@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 NAME: Final = "operator-a"
 #: How long a claim holds here, and an attempt may take: a killed process is soon missed.
 LEASE, DEADLINE = 3.0, 1.5
+#: Whoever is killed has no coverage to tell of, and starts sooner without counting any.
+_UNCOUNTED = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE_")}
 #: How long anything may take on a machine that does other things too, in seconds.
 PATIENCE: Final = 60.0
 #: How many tickets are changed.
@@ -53,7 +55,7 @@ class Process:
         with log.open("a") as errors:
             self._process = subprocess.Popen(  # noqa: S603 - our own words
                 [*around, sys.executable, "-m", "server", verb],
-                env={**os.environ, **settings},
+                env={**_UNCOUNTED, **settings},
                 stdout=subprocess.PIPE,
                 stderr=errors,
                 text=True,
