@@ -53,6 +53,9 @@ class Hub:
         body = asked.body
         for error in self._shape.iter_errors(body):
             place = "".join(f"/{part}" for part in error.instance_path)
+            if error.schema_path[-1] == "required":
+                missing = error.kind.as_dict()["property"]
+                raise Refused("invalidBody", f"{place}/{missing} is missing.")
             raise Refused("invalidBody", f"{place or 'The body'} is not what it should be.")
         self._events.wanted(body.get("query"))
         loop = asyncio.get_running_loop()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import jsonschema_rs
 
 from server import backoffice
-from server.document import base_path, load, load_backoffice, served
+from server.document import as_json_schema, base_path, load, load_backoffice, served
 from ttrules.book import shipped
 
 if TYPE_CHECKING:
@@ -114,15 +114,3 @@ def _validator(schema: str, base: str) -> Any:
     shapes = {"components": {"schemas": DOCUMENTS[base]["components"]["schemas"]}}
     whole = as_json_schema({**json.loads(schema), **shapes})
     return jsonschema_rs.Draft202012Validator(whole, validate_formats=True)
-
-
-def as_json_schema(node: Any) -> Any:
-    """Return a schema of OpenAPI 3.0 in the words of JSON Schema 2020-12."""
-    if isinstance(node, list):
-        return [as_json_schema(each) for each in node]
-    if not isinstance(node, dict):
-        return node
-    shape = {key: as_json_schema(value) for key, value in node.items()}
-    if shape.pop("nullable", False) is True and "type" in shape:
-        shape["type"] = [shape["type"], "null"]
-    return shape

@@ -10,10 +10,18 @@ import pytest
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from server import backoffice
-from server.document import base_path, load, load_backoffice, methods, served, with_body
+from server.document import (
+    as_json_schema,
+    base_path,
+    load,
+    load_backoffice,
+    methods,
+    served,
+    with_body,
+)
 from server.filtering import FIELDS, OPERATOR_MEANINGS, OTHERS, read_query
 from server.schema import FILTERED
-from tests.api.contract import BACKOFFICE, BASE, DOCUMENT, as_json_schema, resolved
+from tests.api.contract import BACKOFFICE, BASE, DOCUMENT, resolved
 from tests.placing import payload_of
 from ttrules.book import shipped
 

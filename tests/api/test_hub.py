@@ -126,6 +126,10 @@ class TestOperations:
         """A body of another shape is a 400."""
         assert api.post("/hub", json=body).json()["code"] == "invalidBody"
 
+    def test_missing(self, api: Client) -> None:
+        """Where the address is missing, the answer names it."""
+        assert "/callback" in api.post("/hub", json={"query": ""}).json()["message"]
+
     def test_private(self, api: Client) -> None:
         """An address that leads inside is a 400 that does not say where it leads."""
         answer = api.post("/hub", json={"callback": "https://localhost/"})

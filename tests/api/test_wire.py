@@ -9,10 +9,9 @@ from typing import Any
 import jsonschema_rs
 import pytest
 
-from server.document import load
+from server.document import as_json_schema, load
 from server.errors import BY_STATUS, KINDS, Refused, error_body
 from server.wire import MAX_DEPTH, dumps, loads, refusal
-from tests.api.contract import as_json_schema
 from ttrules.book import shipped
 
 

@@ -202,7 +202,7 @@ class Site:
         while self.pending():
             self.subscribe()
             seen = len(self.receiver.arrivals)
-            if not self.receiver.wait(lambda it, n=seen: len(it.arrivals) > n, 0.5):  # type: ignore[misc]
+            if not self.receiver.wait(lambda it, n=seen: len(it.arrivals) > n, 0.5):  # type: ignore[misc]  # n is one
                 left -= 0.5
             assert left > 0, f"{self.pending()} events were not delivered"
 

@@ -57,7 +57,7 @@ def kill_dispatchers(kind: str, folder: Path, kills: int, each: int) -> Figures:
             for _ in range(kills):
                 seen = len(site.receiver.arrivals) + chance.randint(1, each // 2)
                 writers.let(each)
-                assert site.receiver.wait(lambda it, n=seen: len(it.arrivals) >= n, PATIENCE)  # type: ignore[misc]
+                assert site.receiver.wait(lambda it, n=seen: len(it.arrivals) >= n, PATIENCE)  # type: ignore[misc]  # n is one
                 writers.hold()
                 if site.dispatchers:
                     site.kill(chance.choice(site.dispatchers))
