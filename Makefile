@@ -6,7 +6,7 @@ SPEC := --openapi spec/openapi.yaml --requirements spec/requirements.yaml \
 	--interpretation spec/interpretation.yaml --lifecycle spec/lifecycle.yaml
 BACKOFFICE := --openapi spec/openapi.yaml --requirements spec/backoffice-requirements.yaml \
 	--interpretation spec/backoffice-interpretation.yaml --lifecycle spec/lifecycle.yaml
-LOCKED := --extra cli --extra hypothesis --group server --group test --group lint --group build --group bench
+LOCKED := --extra cli --extra hypothesis --extra xlsx --group docs --group server --group test --group lint --group build --group bench
 
 .PHONY: help run test lint schemas bench soak docs wheel constraints clean
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ run: $(VENV)/.made ## Serve the sandbox at http://127.0.0.1:8080, its tickets in
 	@TTR_SANDBOX=$${TTR_SANDBOX:-1} TTR_ALLOW_LOOPBACK_CALLBACKS=$${TTR_ALLOW_LOOPBACK_CALLBACKS:-1} \
 		TTR_LOG_LEVEL=$${TTR_LOG_LEVEL:-WARNING} $(BIN)/python -m server serve
 
-test: $(VENV)/.made lint tests/ajv/node_modules/.made ## Run every check: lint, types, imports, tests with coverage, docs, the wheel
+test: $(VENV)/.made lint tests/node/node_modules/.made ## Run every check: lint, types, imports, tests with coverage, docs, the wheel
 	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=
 	$(BIN)/coverage report --include='ttrules/*' --fail-under=100
 	$(BIN)/coverage report --include='server/*' --fail-under=97
@@ -57,7 +57,7 @@ constraints: $(VENV)/.made ## Pin the newest versions of all that the project is
 
 clean: ## Remove what make has made
 	rm -rf $(VENV) build dist .bench .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
-		.import_linter_cache tests/ajv/node_modules
+		.import_linter_cache tests/node/node_modules
 
 $(VENV)/.made: constraints.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed")'
@@ -67,8 +67,8 @@ $(VENV)/.made: constraints.txt pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
-# The schemas are held against a validator of another language where there is one to run it.
-tests/ajv/node_modules/.made: tests/ajv/package-lock.json
+# Tools of another language hold what is generated, where there is one to run them.
+tests/node/node_modules/.made: tests/node/package-lock.json
 	@if command -v npm > /dev/null; then \
-		npm ci --prefix tests/ajv --no-audit --no-fund --silent && touch $@; \
-	else echo 'No npm here: the schemas are not held against ajv.'; fi
+		npm ci --prefix tests/node --ignore-scripts --no-audit --no-fund --silent && touch $@; \
+	else echo 'No npm here: what needs Node.js is left out, and named by the tests.'; fi

@@ -16,14 +16,14 @@ from tests.injecting import inject
 from ttrules.book import shipped
 from ttrules.example import Extent, example
 
-AJV = Path(__file__).parent / "ajv"
+NODE = Path(__file__).parent / "node"
 SCHEMAS = Path(ttrules.__file__).parent / "schemas"
 EXTENTS: tuple[Extent, ...] = ("minimal", "typical", "full")
 PAYLOADS = 1_500
 
 # Where continuous integration runs there is a Node.js, or something is wrong with it.
 needs_ajv = pytest.mark.skipif(
-    not (os.environ.get("CI") or (shutil.which("node") and (AJV / "node_modules/.made").exists())),
+    not (os.environ.get("CI") or (shutil.which("node") and (NODE / "node_modules/.made").exists())),
     reason="needs node and npm",
 )
 
@@ -40,7 +40,7 @@ def test_same_verdict(process: str) -> None:
         inject(payload, process, number % 4, draw)
         payloads.append(payload)
     ran = subprocess.run(  # noqa: S603 - our own script
-        ["node", AJV / "verdicts.mjs", SCHEMAS / f"{book.slug(process)}.json"],  # noqa: S607
+        ["node", NODE / "verdicts.mjs", SCHEMAS / f"{book.slug(process)}.json"],  # noqa: S607
         input="\n".join(map(json.dumps, payloads)),
         capture_output=True,
         check=True,
