@@ -1,0 +1,190 @@
+"""The OpenAPI document that carries the rules: what clients, mocks and fuzzers are made from.
+
+A document is the hand-written one, and a book's rules put where they hold. Which operations those
+are follows from the shapes: a request whose body is the matrix's root is ruled by the Add processes
+when it is a POST, by the Change processes when it is a PATCH. Its body gets their schemas, and an
+example of each; its answers get what a book says of such requests. No path is known here, and
+everything else of the document stays as it was written. How a schema is told is dialect's business,
+what the examples hold that of samples.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from ttrules.compile import ANNOTATION
+from ttrules.dialect import request_schema, with_codes
+from ttrules.samples import Sample, sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from ttrules.book import Book
+
+_Object = dict[str, Any]
+
+_SCHEMAS: Final = "#/components/schemas/"
+#: What a method does to what the root shape describes.
+_OPERATIONS: Final = {"post": "add", "patch": "change"}
+_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_JSON_PATCH: Final = "application/json-patch+json"
+#: The members that an answer tells findings in, where its shape has them.
+_FINDINGS: Final = ("violations", "warnings")
+
+
+def document(openapi: Mapping[str, Any], book: Book) -> _Object:
+    """Return an OpenAPI document (3.0 or later) with the rules of a book in it.
+
+    `openapi` is the document that the book's shapes were read from. The same arguments always give
+    the same document. Raises KeyError where a reference leads nowhere.
+    """
+    # Parts of what was read from YAML may be shared; here each is one of its own.
+    return _Document(json.loads(json.dumps(openapi)), book).whole()
+
+
+class _Document:
+    """The making of one document."""
+
+    def __init__(self, public: _Object, book: Book) -> None:
+        self.public, self.book = public, book
+        self.root = {"$ref": _SCHEMAS + book.data["root"]}
+        self.processes = {each["name"]: each for each in book.data["processes"]}
+        self.samples = {name: sample(book, name) for name in self.processes}
+
+    def whole(self) -> _Object:
+        shapes = self.public["components"]["schemas"]
+        for entity in self.book.data["entities"]:
+            shapes[entity] = with_codes(self.book, entity, shapes[entity])
+        self.schemas = {}
+        for name, process in self.processes.items():
+            key = _camel(process["slug"])
+            key = key[:1].upper() + key[1:]
+            while key in shapes:
+                key += "Request"
+            shapes[key] = request_schema(self.book, name, self.public["openapi"])
+            self.schemas[name] = {"$ref": _SCHEMAS + key}
+        for item in self.public.get("paths", {}).values():
+            for method in _METHODS:
+                if method in item:
+                    self._tell(item[method], _OPERATIONS.get(method))
+        return self.public
+
+    def _tell(self, operation: _Object, does: str | None) -> None:
+        """Put what is known of an operation into it."""
+        body = self._copied(operation, "requestBody")
+        ruled = [c for c in body.get("content", {}).values() if c.get("schema") == self.root]
+        names = [n for n, each in self.processes.items() if does and each["operation"] == does]
+        if ruled and names:
+            operation[ANNOTATION] = {"processes": names}
+            for content in ruled:
+                content["schema"] = self._body(names, does)
+                _show(content, self._shown(names, lambda each: each.request))
+            if does == "change" and _JSON_PATCH in body["content"]:
+                _show(body["content"][_JSON_PATCH], self._shown(names, lambda e: e.operations))
+            self._show_refusals(operation, names)
+        else:
+            # What is read was added once.
+            names = [n for n, each in self.processes.items() if each["operation"] == "add"]
+        for status in [each for each in operation["responses"] if each.startswith("2")]:
+            for content in self._copied(operation["responses"], status).get("content", {}).values():
+                self._show_tickets(content, names)
+
+    def _body(self, names: list[str], does: str | None) -> _Object:
+        """Return the schema of a body that one of several processes rules.
+
+        Those that add are told apart by the field that selects one; a change is ruled by the
+        process of the ticket that it makes, which no body alone tells.
+        """
+        refs = [self.schemas[name] for name in names]
+        if len(refs) == 1:
+            return refs[0]
+        field = self.book.data["selection"]["field"]
+        schemas = [self.book.schemas[self.processes[name]["slug"]] for name in names]
+        if does == "change" or not all(field in each.get("required", ()) for each in schemas):
+            return {"anyOf": refs}
+        mapping = {self.processes[n]["value"]: self.schemas[n]["$ref"] for n in names}
+        return {"oneOf": refs, "discriminator": {"propertyName": field, "mapping": mapping}}
+
+    def _shown(self, names: list[str], of: Any) -> _Object:  # noqa: ANN401 - from a Sample to a value
+        """Return an example of each process that has one."""
+        return {
+            _camel(self.processes[name]["slug"]): {"summary": name, "value": value}
+            for name, each in self._samples(names)
+            if (value := of(each)) is not None
+        }
+
+    def _samples(self, names: list[str]) -> Iterator[tuple[str, Sample]]:
+        for name in names:
+            if (each := self.samples[name]) is not None:
+                yield name, each
+
+    def _show_tickets(self, content: _Object, names: list[str]) -> None:
+        """Show what is answered where that is the root shape, or a list of it."""
+        schema = content.get("schema", {})
+        if schema == self.root:
+            _show(content, self._shown(names, lambda each: each.ticket))
+        elif schema.get("items") == self.root:
+            tickets = [each.ticket for _, each in self._samples(names) if each.ticket is not None]
+            _show(content, {"tickets": {"summary": "A list", "value": tickets}} if tickets else {})
+
+    def _show_refusals(self, operation: _Object, names: list[str]) -> None:
+        """Show what a request that breaks rules is answered, where the answer's shape tells it.
+
+        What is the same in each such answer is the example that was written for it.
+        """
+        answer = self._copied(operation["responses"], "400")
+        for content in answer.get("content", {}).values():
+            shape = self._resolved(content.get("schema", {}))
+            told = [name for name in _FINDINGS if name in shape.get("properties", {})]
+            if not told:
+                continue
+            written, shown = content.pop("example", {}), {}
+            for name, each in self._samples(names):
+                found = {key: [e.to_dict() for e in getattr(each.report, key)] for key in told}
+                if each.report.violations:
+                    shown[_camel(self.processes[name]["slug"])] = {
+                        "summary": f"{name}: every rule that is broken",
+                        "description": _sent(each.broken),
+                        "value": {**written, **{key: value for key, value in found.items() if value}},
+                        ANNOTATION: {"process": name, "request": each.broken},
+                    }
+            _show(content, shown)
+
+    def _copied(self, owner: _Object, key: str) -> _Object:
+        """Return a member of an object, put there in place of a reference to it; {} for none."""
+        if key not in owner:
+            return {}
+        if "$ref" in owner[key]:
+            owner[key] = json.loads(json.dumps(self._resolved(owner[key])))
+        found: _Object = owner[key]
+        return found
+
+    def _resolved(self, node: _Object) -> _Object:
+        """Return a part of the document, or what it refers to within the document."""
+        while "$ref" in node:
+            target: Any = self.public
+            for part in node["$ref"].removeprefix("#/").split("/"):
+                target = target[part.replace("~1", "/").replace("~0", "~")]
+            node = target
+        return node
+
+
+def _show(content: _Object, examples: _Object) -> None:
+    """Give a body examples, behind those that it has."""
+    if examples:
+        written = {"example": {"value": content.pop("example")}} if "example" in content else {}
+        written |= content.get("examples", {})
+        content["examples"] = {**written, **{k: v for k, v in examples.items() if k not in written}}
+
+
+def _sent(request: _Object) -> str:
+    """Say in Markdown which request an answer is for."""
+    text = json.dumps(request, ensure_ascii=False, indent=2)
+    return f"This was sent:\n\n```json\n{text}\n```"
+
+
+def _camel(slug: str) -> str:
+    """Return the short form of a process as one word: complaint-add gives complaintAdd."""
+    first, *rest = slug.split("-")
+    return first + "".join(part.capitalize() for part in rest)
