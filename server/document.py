@@ -3,9 +3,9 @@
 There are two, one for each side: spec/openapi.yaml, and spec/backoffice.yaml, which refers to the
 first and becomes one document with it here; and what a listener mounts is made of the callbacks of
 the first. What clients are given has more in it, so that a client made from it knows that too: the
-rules of each process, which ttrules.openapi puts into any document; and what only the server knows:
-what each filter holds and which operators it has, from the tables of filtering; how each error is
-told; and what every answer has. Connexion gets the documents without them, since others enforce.
+rules of each process, which ttrules.openapi puts into any document, and what only the server knows:
+what each filter holds and which operators it has, from the tables of filtering, and how each error
+is told. Connexion gets the documents without them, since others enforce.
 """
 
 from __future__ import annotations
@@ -53,8 +53,6 @@ _OFFERED: Final[dict[Sort, tuple[str, ...]]] = {
 }
 #: The kind of error that the rules show, with its findings, wherever it is one.
 _RULES: Final = "requirementsNotMet"
-#: The header that every answer has.
-_EVERYWHERE: Final = "X-Request-Id"
 
 
 def load() -> dict[str, Any]:
@@ -148,14 +146,13 @@ def as_json_schema(node: Any) -> Any:  # noqa: ANN401 - a schema, or a part of o
 
 
 def served(document: Mapping[str, Any], book: Book, prefix: str) -> dict[str, Any]:
-    """Return the document for clients: rules, filters, errors and headers, behind a prefix."""
+    """Return the document for clients: with rules, filters and errors, behind a path prefix."""
     public = ruled(document, book)
     public["servers"] = [{"url": prefix + base_path(document)}]
     flows = public["components"]["securitySchemes"]["oauth2"]["flows"]
     flows["clientCredentials"]["tokenUrl"] = prefix + flows["clientCredentials"]["tokenUrl"]
     _tell_filters(public)
     _tell_errors(public)
-    _tell_headers(public)
     return public
 
 
@@ -209,16 +206,3 @@ def _tell_errors(public: dict[str, Any]) -> None:
                     for code, kind in kinds.items():
                         value = error_body(Refused(code))
                         shown.setdefault(code, {"summary": kind.reason, "value": value})
-
-
-def _tell_headers(public: dict[str, Any]) -> None:
-    """Say which header every answer has."""
-    answers = list(public["components"]["responses"].values())
-    for item in public["paths"].values():
-        for method in _METHODS:
-            answers += item.get(method, {}).get("responses", {}).values()
-    for answer in answers:
-        if "$ref" not in answer:
-            header = {"$ref": f"#/components/headers/{_EVERYWHERE}"}
-            answer["headers"] = {**answer.get("headers", {}), _EVERYWHERE: header}
-

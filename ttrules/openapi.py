@@ -28,6 +28,8 @@ _SCHEMAS: Final = "#/components/schemas/"
 #: What a method does to what the root shape describes.
 _OPERATIONS: Final = {"post": "add", "patch": "change"}
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+#: What a header is marked with that every answer has.
+_EVERYWHERE: Final = "x-every-answer"
 _JSON_PATCH: Final = "application/json-patch+json"
 #: The members that an answer tells findings in, where its shape has them.
 _FINDINGS: Final = ("violations", "warnings")
@@ -68,7 +70,24 @@ class _Document:
             for method in _METHODS:
                 if method in item:
                     self._tell(item[method], _OPERATIONS.get(method))
+        self._tell_headers()
         return self.public
+
+    def _tell_headers(self) -> None:
+        """Put the headers that every answer has into every answer."""
+        components = self.public["components"]
+        named = {
+            name: {"$ref": f"#/components/headers/{name}"}
+            for name, header in components.get("headers", {}).items()
+            if header.pop(_EVERYWHERE, False)
+        }
+        answers = [*components.get("responses", {}).values()]
+        for item in self.public.get("paths", {}).values():
+            for method in _METHODS:
+                answers += item.get(method, {}).get("responses", {}).values()
+        for answer in answers if named else ():
+            if "$ref" not in answer:
+                answer["headers"] = {**answer.get("headers", {}), **named}
 
     def _tell(self, operation: _Object, does: str | None) -> None:
         """Put what is known of an operation into it."""
