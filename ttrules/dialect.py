@@ -71,11 +71,11 @@ def _told(book: Book, process: str, schema: Mapping[str, Any]) -> dict[str, Any]
         }
     note = schema.get(ANNOTATION, {})
     if "cell" in note:
-        sentences = _sentences(book, process, *note["cell"].split(".", 1), note["requirement"])
+        entity, _, field = note["cell"].partition(".")
+        sentences = _sentences(book, process, entity, field, note["requirement"])
         text = " ".join(filter(None, (schema.get("description"), *sentences)))
-        told = {**({"description": text} if text else {}), **told}
-        told.update({"description": text} if text else {})
-        told.update({"readOnly": True} if note["requirement"] == "P" else {})
+        told |= {"description": text} if text else {}
+        told |= {"readOnly": True} if note["requirement"] == "P" else {}
     return told
 
 

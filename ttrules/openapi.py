@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final
 
+from ttrules.codes import path_of
 from ttrules.compile import ANNOTATION
 from ttrules.dialect import request_schema, with_codes
 from ttrules.samples import Sample, sample
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from ttrules.book import Book
 
@@ -39,7 +40,8 @@ def document(openapi: Mapping[str, Any], book: Book) -> _Object:
     """Return an OpenAPI document (3.0 or later) with the rules of a book in it.
 
     `openapi` is the document that the book's shapes were read from. The same arguments always give
-    the same document. Raises KeyError where a reference leads nowhere.
+    the same document.
+    What a reference to another file holds is left alone.
     """
     # Parts of what was read from YAML may be shared; here each is one of its own.
     return _Document(json.loads(json.dumps(openapi)), book).whole()
@@ -52,26 +54,34 @@ class _Document:
         self.public, self.book = public, book
         self.root = {"$ref": _SCHEMAS + book.data["root"]}
         self.processes = {each["name"]: each for each in book.data["processes"]}
-        self.samples = {name: sample(book, name) for name in self.processes}
+        self.samples = {
+            name: sample(book, name) for name, each in self.processes.items() if each["operation"]
+        }
+        self.schemas: dict[str, _Object] = {}
 
     def whole(self) -> _Object:
+        self._tell_shapes()
+        for method, operation in self._operations():
+            self._tell(operation, _OPERATIONS.get(method))
+        self._tell_headers()
+        return self.public
+
+    def _operations(self) -> Iterator[tuple[str, _Object]]:
+        """Yield every operation of the document's own paths with its method."""
+        for item in (self.public.get("paths") or {}).values():
+            yield from ((method, item[method]) for method in _METHODS if method in item)
+
+    def _tell_shapes(self) -> None:
+        """Put the codes into the shapes of the entities, and add a shape a process."""
         shapes = self.public["components"]["schemas"]
         for entity in self.book.data["entities"]:
             shapes[entity] = with_codes(self.book, entity, shapes[entity])
-        self.schemas = {}
         for name, process in self.processes.items():
-            key = _camel(process["slug"])
-            key = key[:1].upper() + key[1:]
+            key = "".join(part.capitalize() for part in process["slug"].split("-"))
             while key in shapes:
                 key += "Request"
             shapes[key] = request_schema(self.book, name, self.public["openapi"])
             self.schemas[name] = {"$ref": _SCHEMAS + key}
-        for item in self.public.get("paths", {}).values():
-            for method in _METHODS:
-                if method in item:
-                    self._tell(item[method], _OPERATIONS.get(method))
-        self._tell_headers()
-        return self.public
 
     def _tell_headers(self) -> None:
         """Put the headers that every answer has into every answer."""
@@ -82,34 +92,36 @@ class _Document:
             if header.pop(_EVERYWHERE, False)
         }
         answers = [*components.get("responses", {}).values()]
-        for item in self.public.get("paths", {}).values():
-            for method in _METHODS:
-                answers += item.get(method, {}).get("responses", {}).values()
+        for _, operation in self._operations():
+            answers += operation["responses"].values()
         for answer in answers if named else ():
             if "$ref" not in answer:
                 answer["headers"] = {**answer.get("headers", {}), **named}
 
     def _tell(self, operation: _Object, does: str | None) -> None:
         """Put what is known of an operation into it."""
-        body = self._copied(operation, "requestBody")
-        ruled = [c for c in body.get("content", {}).values() if c.get("schema") == self.root]
+        body = self._resolved(operation.get("requestBody", {})).get("content", {})
         names = [n for n, each in self.processes.items() if does and each["operation"] == does]
-        if ruled and names:
+        if names and any(content.get("schema") == self.root for content in body.values()):
             operation[ANNOTATION] = {"processes": names}
-            for content in ruled:
-                content["schema"] = self._body(names, does)
-                _show(content, self._shown(names, lambda each: each.request))
-            if does == "change" and _JSON_PATCH in body["content"]:
-                _show(body["content"][_JSON_PATCH], self._shown(names, lambda e: e.operations))
+            self._tell_body(self._copied(operation, "requestBody")["content"], names, does)
             self._show_refusals(operation, names)
         else:
             # What is read was added once.
             names = [n for n, each in self.processes.items() if each["operation"] == "add"]
         for status in [each for each in operation["responses"] if each.startswith("2")]:
-            for content in self._copied(operation["responses"], status).get("content", {}).values():
-                self._show_tickets(content, names)
+            self._show_tickets(operation["responses"], status, names)
 
-    def _body(self, names: list[str], does: str | None) -> _Object:
+    def _tell_body(self, body: _Object, names: list[str], does: str | None) -> None:
+        """Put the schemas of processes, and examples of them, into a body by media types."""
+        for content in body.values():
+            if content.get("schema") == self.root:
+                content["schema"] = self._schema(names, does)
+                _show(content, self._shown(names, lambda each: each.request))
+        if does == "change" and _JSON_PATCH in body:
+            _show(body[_JSON_PATCH], self._shown(names, lambda each: each.operations))
+
+    def _schema(self, names: list[str], does: str | None) -> _Object:
         """Return the schema of a body that one of several processes rules.
 
         Those that add are told apart by the field that selects one; a change is ruled by the
@@ -125,7 +137,7 @@ class _Document:
         mapping = {self.processes[n]["value"]: self.schemas[n]["$ref"] for n in names}
         return {"oneOf": refs, "discriminator": {"propertyName": field, "mapping": mapping}}
 
-    def _shown(self, names: list[str], of: Any) -> _Object:  # noqa: ANN401 - from a Sample to a value
+    def _shown(self, names: list[str], of: Callable[[Sample], Any]) -> _Object:
         """Return an example of each process that has one."""
         return {
             _camel(self.processes[name]["slug"]): {"summary": name, "value": value}
@@ -138,14 +150,20 @@ class _Document:
             if (each := self.samples[name]) is not None:
                 yield name, each
 
-    def _show_tickets(self, content: _Object, names: list[str]) -> None:
+    def _show_tickets(self, answers: _Object, status: str, names: list[str]) -> None:
         """Show what is answered where that is the root shape, or a list of it."""
-        schema = content.get("schema", {})
-        if schema == self.root:
-            _show(content, self._shown(names, lambda each: each.ticket))
-        elif schema.get("items") == self.root:
-            tickets = [each.ticket for _, each in self._samples(names) if each.ticket is not None]
-            _show(content, {"tickets": {"summary": "A list", "value": tickets}} if tickets else {})
+        for media_type, content in self._resolved(answers[status]).get("content", {}).items():
+            schema = content.get("schema", {})
+            shown: _Object = {}
+            if schema == self.root:
+                shown = self._shown(names, lambda each: each.ticket)
+            elif schema.get("items") == self.root:
+                tickets = [
+                    each["value"] for each in self._shown(names, lambda e: e.ticket).values()
+                ]
+                shown = {"tickets": {"summary": "A list", "value": tickets}} if tickets else {}
+            if shown:
+                _show(self._copied(answers, status)["content"][media_type], shown)
 
     def _show_refusals(self, operation: _Object, names: list[str]) -> None:
         """Show what a request that breaks rules is answered, where the answer's shape tells it.
@@ -158,33 +176,32 @@ class _Document:
             told = [name for name in _FINDINGS if name in shape.get("properties", {})]
             if not told:
                 continue
-            written, shown = content.pop("example", {}), {}
-            for name, each in self._samples(names):
-                found = {key: [e.to_dict() for e in getattr(each.report, key)] for key in told}
-                if each.report.violations:
-                    shown[_camel(self.processes[name]["slug"])] = {
-                        "summary": f"{name}: every rule that is broken",
-                        "description": _sent(each.broken),
-                        "value": {**written, **{key: value for key, value in found.items() if value}},
-                        ANNOTATION: {"process": name, "request": each.broken},
-                    }
+            written = content.pop("example", {})
+            shown = {
+                _camel(self.processes[name]["slug"]): _refusal(written, told, name, each)
+                for name, each in self._samples(names)
+                if not each.report.valid
+            }
             _show(content, shown)
 
     def _copied(self, owner: _Object, key: str) -> _Object:
         """Return a member of an object, put there in place of a reference to it; {} for none."""
-        if key not in owner:
-            return {}
-        if "$ref" in owner[key]:
-            owner[key] = json.loads(json.dumps(self._resolved(owner[key])))
-        found: _Object = owner[key]
+        found = self._resolved(owner.get(key, {}))
+        if found and found is not owner[key]:
+            owner[key] = found = json.loads(json.dumps(found))
         return found
 
     def _resolved(self, node: _Object) -> _Object:
-        """Return a part of the document, or what it refers to within the document."""
+        """Return a part of the document, or what it refers to; {} for what is not in it."""
+        seen: set[str] = set()
         while "$ref" in node:
+            reference: str = node["$ref"]
+            if reference in seen or not reference.startswith("#/"):
+                return {}
+            seen.add(reference)
             target: Any = self.public
-            for part in node["$ref"].removeprefix("#/").split("/"):
-                target = target[part.replace("~1", "/").replace("~0", "~")]
+            for part in path_of(reference[1:]):
+                target = target.get(part, {})
             node = target
         return node
 
@@ -197,10 +214,19 @@ def _show(content: _Object, examples: _Object) -> None:
         content["examples"] = {**written, **{k: v for k, v in examples.items() if k not in written}}
 
 
-def _sent(request: _Object) -> str:
-    """Say in Markdown which request an answer is for."""
-    text = json.dumps(request, ensure_ascii=False, indent=2)
-    return f"This was sent:\n\n```json\n{text}\n```"
+def _refusal(written: _Object, told: list[str], process: str, each: Sample) -> _Object:
+    """Return the answer to a broken request as an example, the request beside it.
+
+    The request cannot stand among those of the body, which are to be valid.
+    """
+    findings = {key: [one.to_dict() for one in getattr(each.report, key)] for key in told}
+    text = json.dumps(each.broken, ensure_ascii=False, indent=2)
+    return {
+        "summary": f"{process}: every rule that is broken",
+        "description": f"This was sent:\n\n```json\n{text}\n```",
+        "value": {**written, **{key: found for key, found in findings.items() if found}},
+        ANNOTATION: {"process": process, "request": each.broken},
+    }
 
 
 def _camel(slug: str) -> str:

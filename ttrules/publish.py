@@ -17,7 +17,6 @@ from ttrules.book import Book
 from ttrules.codes import slug
 from ttrules.compile import compile_book, compile_schemas, to_bytes
 from ttrules.errors import Problem, SpecError
-
 from ttrules.openapi import document
 from ttrules.source import Source
 

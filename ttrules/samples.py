@@ -100,7 +100,7 @@ def _stored(book: Book, process: str, request: _Object) -> _Object:
 
 
 def _operations(patch: _Object, stored: _Object) -> Iterator[_Object]:
-    """Yield the operations that change a stored ticket as a merge patch does, or add to its lists."""
+    """Yield operations that do what a merge patch does, but add to the lists that are there."""
     for name, value in patch.items():
         at = pointer((name,))
         if isinstance(value, list) and name in stored:
