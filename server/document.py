@@ -201,7 +201,6 @@ def _tell_errors(public: dict[str, Any]) -> None:
                 told = shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
                 kinds = {c: k for c, k in KINDS.items() if str(k.status) == status and c != _RULES}
                 for content in told["content"].values() if kinds else ():
-                    content.pop("example", None)
                     shown = content.setdefault("examples", {})
                     for code, kind in kinds.items():
                         value = error_body(Refused(code))

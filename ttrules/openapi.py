@@ -5,7 +5,7 @@ are follows from the shapes: a request whose body is the matrix's root is ruled 
 when it is a POST, by the Change processes when it is a PATCH. Its body gets their schemas, and an
 example of each; its answers get what a book says of such requests. No path is known here, and
 everything else of the document stays as it was written. How a schema is told is dialect's business,
-what the examples hold that of samples.
+what the examples hold that of exchanges.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ttrules.codes import path_of
 from ttrules.compile import ANNOTATION
 from ttrules.dialect import request_schema, with_codes
-from ttrules.samples import Sample, sample
+from ttrules.exchanges import Sample, sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -32,6 +32,8 @@ _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "
 #: What a header is marked with that every answer has.
 _EVERYWHERE: Final = "x-every-answer"
 _JSON_PATCH: Final = "application/json-patch+json"
+#: The name of the example, among several, that is written for a request which breaks rules.
+_REFUSED: Final = "requirementsNotMet"
 #: The members that an answer tells findings in, where its shape has them.
 _FINDINGS: Final = ("violations", "warnings")
 
@@ -168,7 +170,8 @@ class _Document:
     def _show_refusals(self, operation: _Object, names: list[str]) -> None:
         """Show what a request that breaks rules is answered, where the answer's shape tells it.
 
-        What is the same in each such answer is the example that was written for it.
+        What is the same in each such answer is the example that was written for it: the only one,
+        or the one that is called so.
         """
         answer = self._copied(operation["responses"], "400")
         for content in answer.get("content", {}).values():
@@ -176,7 +179,9 @@ class _Document:
             told = [name for name in _FINDINGS if name in shape.get("properties", {})]
             if not told:
                 continue
-            written = content.pop("example", {})
+            written = content.pop("example", None)
+            if written is None:
+                written = content.get("examples", {}).pop(_REFUSED, {}).get("value", {})
             shown = {
                 _camel(self.processes[name]["slug"]): _refusal(written, told, name, each)
                 for name, each in self._samples(names)

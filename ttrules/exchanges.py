@@ -61,8 +61,12 @@ def sample(book: Book, process: str) -> Sample | None:
 
 
 def _of_change(book: Book, process: str, stored: _Object | None) -> Sample | None:
+    root = book.data["root"]
+    fixed = {*book.data["immutable"].get(root, ())} - {*book.schema(process).get("required", ())}
     for seed in range(_DRAWS):
         patch = example(book, process, seed=seed)
+        if stored is None and fixed & patch.keys():
+            continue  # what may not be altered is of no use without the ticket
         operations = [*_operations(patch, stored or {})]
         if stored is None:
             ticket = None
