@@ -42,8 +42,7 @@ def document(openapi: Mapping[str, Any], book: Book) -> _Object:
     """Return an OpenAPI document (3.0 or later) with the rules of a book in it.
 
     `openapi` is the document that the book's shapes were read from. The same arguments always give
-    the same document.
-    What a reference to another file holds is left alone.
+    the same document. What a reference to another file holds is left alone.
     """
     # Parts of what was read from YAML may be shared; here each is one of its own.
     return _Document(json.loads(json.dumps(openapi)), book).whole()
@@ -95,7 +94,7 @@ class _Document:
         }
         answers = [*components.get("responses", {}).values()]
         for _, operation in self._operations():
-            answers += operation["responses"].values()
+            answers += operation.get("responses", {}).values()
         for answer in answers if named else ():
             if "$ref" not in answer:
                 answer["headers"] = {**answer.get("headers", {}), **named}
@@ -111,8 +110,9 @@ class _Document:
         else:
             # What is read was added once.
             names = [n for n, each in self.processes.items() if each["operation"] == "add"]
-        for status in [each for each in operation["responses"] if each.startswith("2")]:
-            self._show_tickets(operation["responses"], status, names)
+        answers = operation.get("responses", {})
+        for status in [each for each in answers if each.startswith("2")]:
+            self._show_tickets(answers, status, names)
 
     def _tell_body(self, body: _Object, names: list[str], does: str | None) -> None:
         """Put the schemas of processes, and examples of them, into a body by media types."""
@@ -173,7 +173,7 @@ class _Document:
         What is the same in each such answer is the example that was written for it: the only one,
         or the one that is called so.
         """
-        answer = self._copied(operation["responses"], "400")
+        answer = self._copied(operation.get("responses", {}), "400")
         for content in answer.get("content", {}).values():
             shape = self._resolved(content.get("schema", {}))
             told = [name for name in _FINDINGS if name in shape.get("properties", {})]
@@ -206,7 +206,7 @@ class _Document:
             seen.add(reference)
             target: Any = self.public
             for part in path_of(reference[1:]):
-                target = target.get(part, {})
+                target = target.get(part, {}) if isinstance(target, dict) else {}
             node = target
         return node
 
