@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -29,7 +30,7 @@ OPENAPI = ROOT / "docs" / "openapi.json"
 SCHEMAS = Path(ttrules.__file__).parent / "schemas"
 EXTENTS: tuple[Extent, ...] = ("minimal", "typical", "full")
 PAYLOADS = 1_500
-FEW = 300
+FEW = 250
 
 # Where continuous integration runs there is a Node.js, or something is wrong with it.
 needs_ajv = pytest.mark.skipif(
@@ -38,6 +39,7 @@ needs_ajv = pytest.mark.skipif(
 )
 
 
+@cache
 def payloads_of(process: str, count: int) -> list[dict[str, Any]]:
     """Return payloads of a process, valid ones and such as are broken in up to three ways."""
     payloads = []
