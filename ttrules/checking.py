@@ -16,10 +16,12 @@ import click
 
 from ttrules.jobs import Task, in_order, tasks_of
 from ttrules.judging import Judged, Tally, book_of, stored_ticket
+from ttrules.languages import DEFAULT, catalogue
 from ttrules.machine import JSON, JSONLines, JUnit, Sarif
 from ttrules.positions import Spot
 from ttrules.reading import Reading, Unreadable
 from ttrules.report import GitHub, Summary, Text
+from ttrules.sentences import Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,22 +29,24 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from ttrules.judging import Question
+    from ttrules.languages import Catalogue
     from ttrules.report import Style, Write, Writer
 
 #: From how many bytes on a bar is shown.
 _BIG: Final = 16 << 20
 
-_NOTHING: Final = Tally(1, 0, [Judged(0, Spot(1, 1, 1, 2), reason="holds no payload")])
+_NOTHING: Final = Tally(1, 0, [Judged(0, Spot(1, 1, 1, 2), reason=Said("no_payload"))])
 
 
-#: The formats: what makes the writer of each, given where to write and whether quietly.
-FORMATS: Final[dict[str, Callable[[Write, bool], Writer]]] = {
-    "text": lambda write, quiet: Text(write, style(), quiet=quiet),
-    "json": lambda write, _: JSON(write),
-    "jsonl": lambda write, _: JSONLines(write),
-    "junit": lambda write, _: JUnit(write),
-    "sarif": lambda write, _: Sarif(write),
-    "github": lambda write, quiet: GitHub(write, quiet=quiet),
+#: The formats: what makes the writer of each, given where to write, by which words and whether
+#: quietly.
+FORMATS: Final[dict[str, Callable[[Write, Catalogue, bool], Writer]]] = {
+    "text": lambda write, words, quiet: Text(write, style(), words, quiet=quiet),
+    "json": lambda write, words, _: JSON(write, words),
+    "jsonl": lambda write, words, _: JSONLines(write, words),
+    "junit": lambda write, words, _: JUnit(write, words),
+    "sarif": lambda write, words, _: Sarif(write, words),
+    "github": lambda write, words, quiet: GitHub(write, words, quiet=quiet),
 }
 
 
@@ -54,12 +58,13 @@ def check(  # noqa: PLR0913 - what the command line asks for
     form: str = "text",
     jobs: int = 1,
     quiet: bool = False,
+    language: str = DEFAULT,
 ) -> Summary:
     """Check files and write the report to standard output.
 
     `against` names the file of the ticket that the payloads are changes of, `form` one of FORMATS.
-    Raises SpecError, NoSuchProcess, EngineFailed, WorkerDied, and UsageError where the rules give
-    no process to a new ticket.
+    Raises SpecError, NoSuchProcess, NoSuchLanguage, EngineFailed, WorkerDied, and UsageError where
+    the rules give no process to a new ticket.
     """
     names = list(names)
     book = book_of(question.rules)
@@ -75,7 +80,9 @@ def check(  # noqa: PLR0913 - what the command line asks for
     stream = sys.stdout.buffer
     encoding = sys.stdout.encoding if form in {"text", "github"} else "utf-8"
     writer = FORMATS[form](
-        lambda text: stream.write(text.encode(encoding, "backslashreplace")), quiet
+        lambda text: stream.write(text.encode(encoding, "backslashreplace")),
+        catalogue(language),
+        quiet,
     )
     bar = _Bar(_size(names), is_wanted=_shows_bars() and not quiet)
     with closing(bar), closing(in_order(tasks, question, jobs)) as tallies:

@@ -1,0 +1,129 @@
+"""The languages that findings and reports are told in, and how a finding becomes a sentence.
+
+A Catalogue is all the texts of one language by their keys. English is in codes and sentences; each
+other language is a module with the same tables and a row of TABLES, imported when it is asked for.
+Codes, pointers and params are the same in every language, as are the names of members, processes
+and keywords; nothing here decides anything, or looks at a payload.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from ttrules.errors import NoSuchLanguage
+from ttrules.sentences import Said
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ttrules.findings import Finding
+
+#: The module with the tables of each language, by its tag (RFC 5646). English comes first.
+TABLES: Final[dict[str, str]] = {"en": "ttrules.sentences", "pl": "ttrules.polish"}
+
+#: The language that is used where none is asked for.
+DEFAULT: Final = "en"
+
+
+class Catalogue(NamedTuple):
+    """All the texts of one language, by key; the tables are those of sentences."""
+
+    language: str
+    messages: Mapping[str, str]
+    requirements: Mapping[str, str]
+    relations: Mapping[str, str]
+    kinds: Mapping[str, str]
+    formats: Mapping[str, str]
+    words: Mapping[str, str]
+    reasons: Mapping[str, str]
+    counts: Mapping[str, tuple[str, ...]]
+    severities: Mapping[str, str]
+    texts: Mapping[str, str]
+    oddities: Mapping[str, str]
+    plural: Callable[[int], int]
+
+    def message(self, finding: Finding) -> str:
+        """Return a finding as a sentence. Raises KeyError for a code that there is not."""
+        said, params = self.words, finding.params
+        words: dict[str, Any] = {
+            "entity": finding.entity or said["payload"],
+            "field": finding.field or said["payload"],
+            "process": said["process"].format(name=finding.process)
+            if finding.process
+            else said["every_process"],
+        }
+        for key, value in params.items():
+            words[key] = _listed(value) if isinstance(value, list) else value
+        template = self.messages[finding.code]
+        match finding.code:
+            case "type":
+                words["expected"] = said["or"].join(self.kinds[kind] for kind in params["expected"])
+            case "format":
+                words["expected"] = self.formats.get(params["format"], params["expected"])
+            case "range" | "length":
+                words["limits"] = ", ".join(f"{name} {value}" for name, value in params.items())
+            case "process_dependent":
+                words["condition"] = self._condition(words["field"], params)
+            case "transition":
+                words["from"] = params["from"] or said["unknown_status"]
+                template = template if params["allowed"] else said["final"]
+        text = template.format_map(words)
+        if suggestion := params.get("suggestion"):
+            text += said["suggestion"].format(name=suggestion)
+        return text
+
+    def _condition(self, field: str, params: Mapping[str, Any]) -> str:
+        relation = params.get("relation")
+        if relation is None:
+            return self.words["undeclared"].format(field=field)
+        fields = params["fields"]
+        rule = self.relations[relation].format(
+            fields=_listed(fields), first=fields[0], rest=_listed(fields[1:])
+        )
+        if when := params.get("when"):
+            subject, owner = when["field"], when["of"]
+            if owner != "self":
+                subject = self.words[f"member_of_{owner}"].format(name=subject)
+            rule = self.words["when"].format(subject=subject, test=self._test(when), rule=rule)
+        return rule
+
+    def _test(self, when: Mapping[str, Any]) -> str:
+        if "exists" in when:
+            return self.words["sent" if when["exists"] else "not_sent"]
+        if "equals" in when:
+            return self.words["equals"].format(value=when["equals"])
+        return self.words["in"].format(values=_listed(when["in"]))
+
+    def reason(self, text: str) -> str:
+        """Return a text in this language where it is a Said, else as it is."""
+        return said_again(text, self.reasons, self) if isinstance(text, Said) else text
+
+    def counted(self, name: str, count: int) -> str:
+        """Return so many of what is called `name`."""
+        return self.counts[name][self.plural(count)].format(count=count)
+
+    def text(self, name: str, **words: object) -> str:
+        """Return a text of TEXTS, filled."""
+        return self.texts[name].format_map(words)
+
+
+@cache
+def catalogue(language: str = DEFAULT) -> Catalogue:
+    """Return the texts of a language. Raises NoSuchLanguage."""
+    if language not in TABLES:
+        raise NoSuchLanguage(language, tuple(TABLES))
+    tables = import_module(TABLES[language])
+    rest = {name: getattr(tables, name.upper()) for name in Catalogue._fields[1:-1]}
+    return Catalogue(language=language, **rest, plural=tables.plural)
+
+
+def said_again(said: Said, sentences: Mapping[str, str], words: Catalogue) -> str:
+    """Return a Said by other sentences, what fills it being said in the language of `words`."""
+    filling = {name: words.reason(value) for name, value in said.params.items()}
+    return sentences[said.key].format_map(filling)
+
+
+def _listed(values: list[Any]) -> str:
+    return ", ".join(map(str, values))
