@@ -52,8 +52,11 @@ _OFFERED: Final[dict[Sort, tuple[str, ...]]] = {
     "number": ("ne", "gt", "gte", "lt", "lte"),
     "instant": ("ne", "gt", "gte", "lt", "lte"),
 }
-#: The header that every answer has.
+#: The header that every answer has, and those of one with sentences: an Error.
 _EVERYWHERE: Final = "X-Request-Id"
+_SPOKEN: Final = ("Content-Language", "Vary")
+#: What every operation may be asked with.
+_ASKED: Final = {"$ref": "#/components/parameters/AcceptLanguage"}
 
 
 def load() -> dict[str, Any]:
@@ -217,15 +220,17 @@ def _listed(parameter: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
 
 
 def _tell_headers(public: dict[str, Any]) -> None:
-    """Say which header every answer has."""
-    answers = list(public["components"]["responses"].values())
+    """Say which headers every answer has, each refusal, and every request may have."""
+    answers = []
     for item in public["paths"].values():
-        for method in _METHODS:
-            answers += item.get(method, {}).get("responses", {}).values()
-    for answer in answers:
-        if "$ref" not in answer:
-            header = {"$ref": f"#/components/headers/{_EVERYWHERE}"}
-            answer["headers"] = {**answer.get("headers", {}), _EVERYWHERE: header}
+        for operation in (item[method] for method in _METHODS if method in item):
+            operation.setdefault("parameters", []).append(_ASKED)
+            answers += [each for each in operation["responses"].values() if "$ref" not in each]
+    refusals = public["components"]["responses"].values()
+    for names, those in (((_EVERYWHERE,), answers), ((_EVERYWHERE, *_SPOKEN), refusals)):
+        told = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
+        for answer in those:
+            answer["headers"] = {**answer.get("headers", {}), **told}
 
 
 def _as_openapi(node: Any) -> Any:  # noqa: ANN401 - a schema, or a part of one

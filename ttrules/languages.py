@@ -97,8 +97,11 @@ class Catalogue(NamedTuple):
         return self.words["in"].format(values=_listed(when["in"]))
 
     def reason(self, text: str) -> str:
-        """Return a text in this language where it is a Said, else as it is."""
-        return said_again(text, self.reasons, self) if isinstance(text, Said) else text
+        """Return a text in this language where it is a Said, else as it is; so what fills it."""
+        if not isinstance(text, Said):
+            return text
+        filling = {name: self.reason(value) for name, value in text.params.items()}
+        return self.reasons[text.key].format_map(filling)
 
     def counted(self, name: str, count: int) -> str:
         """Return so many of what is called `name`."""
@@ -117,12 +120,6 @@ def catalogue(language: str = DEFAULT) -> Catalogue:
     tables = import_module(TABLES[language])
     rest = {name: getattr(tables, name.upper()) for name in Catalogue._fields[1:-1]}
     return Catalogue(language=language, **rest, plural=tables.plural)
-
-
-def said_again(said: Said, sentences: Mapping[str, str], words: Catalogue) -> str:
-    """Return a Said by other sentences, what fills it being said in the language of `words`."""
-    filling = {name: words.reason(value) for name, value in said.params.items()}
-    return sentences[said.key].format_map(filling)
 
 
 def _listed(values: list[Any]) -> str:
