@@ -11,6 +11,8 @@ from collections.abc import Mapping  # noqa: TC003 - a NamedTuple's fields are r
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from ttrules.languages import catalogue
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -72,9 +74,6 @@ class Finding(NamedTuple):
 
         Raises NoSuchLanguage.
         """
-        # Imported here since most findings are counted, stored or sent, and not told to anyone.
-        from ttrules.languages import catalogue
-
         return catalogue(language).message(self)
 
     def to_dict(self, language: str = "en") -> dict[str, Any]:

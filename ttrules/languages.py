@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: The module with the tables of each language, by its tag (RFC 5646). English comes first.
 TABLES: Final[dict[str, str]] = {"en": "ttrules.sentences", "pl": "ttrules.polish"}
 
+#: The findings whose params come to words of the language.
+_FILLED: Final = frozenset({"type", "format", "range", "length", "process_dependent", "transition"})
+
 #: The language that is used where none is asked for.
 DEFAULT: Final = "en"
 
@@ -46,33 +49,39 @@ class Catalogue(NamedTuple):
 
     def message(self, finding: Finding) -> str:
         """Return a finding as a sentence. Raises KeyError for a code that there is not."""
-        said, params = self.words, finding.params
+        said, params, code = self.words, finding.params, finding.code
         words: dict[str, Any] = {
             "entity": finding.entity or said["payload"],
             "field": finding.field or said["payload"],
-            "process": said["process"].format(name=finding.process)
+            "process": said["process"].replace("{name}", finding.process)
             if finding.process
             else said["every_process"],
         }
         for key, value in params.items():
             words[key] = _listed(value) if isinstance(value, list) else value
-        template = self.messages[finding.code]
-        match finding.code:
-            case "type":
-                words["expected"] = said["or"].join(self.kinds[kind] for kind in params["expected"])
-            case "format":
-                words["expected"] = self.formats.get(params["format"], params["expected"])
-            case "range" | "length":
-                words["limits"] = ", ".join(f"{name} {value}" for name, value in params.items())
-            case "process_dependent":
-                words["condition"] = self._condition(words["field"], params)
-            case "transition":
-                words["from"] = params["from"] or said["unknown_status"]
-                template = template if params["allowed"] else said["final"]
+        template = self.messages[code]
+        if code in _FILLED:
+            words.update(self._filling(finding, words["field"]))
+            template = said["final"] if code == "transition" and not params["allowed"] else template
         text = template.format_map(words)
         if suggestion := params.get("suggestion"):
             text += said["suggestion"].format(name=suggestion)
         return text
+
+    def _filling(self, finding: Finding, field: str) -> dict[str, str]:
+        """Return what fills a sentence beside names: what the params of the code come to."""
+        params = finding.params
+        match finding.code:
+            case "type":
+                kinds = (self.kinds[kind] for kind in params["expected"])
+                return {"expected": self.words["or"].join(kinds)}
+            case "format":
+                return {"expected": self.formats.get(params["format"], params["expected"])}
+            case "process_dependent":
+                return {"condition": self._condition(field, params)}
+            case "transition":
+                return {"from": params["from"] or self.words["unknown_status"]}
+        return {"limits": ", ".join(f"{name} {value}" for name, value in params.items())}
 
     def _condition(self, field: str, params: Mapping[str, Any]) -> str:
         relation = params.get("relation")
