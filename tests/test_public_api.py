@@ -198,8 +198,8 @@ class TestErrors:
         assert texts == [
             f"{first.pointer}: {first.message} (and {len(others)} more)",
             "not JSON at /a: why",
-            "no process 'x'; there are: a, b",
-            "the matrix has no x; there are: a, b",
+            "Name one of the processes a, b: 'x' is none.",
+            "Name one of a, b: the matrix has no x.",
             "Name one of the languages en, pl: 'pol' is none. Did you mean pl?",
             "why",
             "operation 3 cannot be applied: why",

@@ -34,6 +34,11 @@ if TYPE_CHECKING:
 
 #: From how many bytes on a bar is shown.
 _BIG: Final = 16 << 20
+#: From how many columns on sizes and rates stand beside it, how many columns are not its own where
+#: they do not and where they do, and how short and long it may be.
+_WIDE: Final = 80
+_BESIDE: Final = (31, 64)
+_BAR: Final = (4, 40)
 
 _NOTHING: Final = Tally(1, 0, [Judged(0, Spot(1, 1, 1, 2), reason=Said("no_payload"))])
 
@@ -73,7 +78,7 @@ def check(  # noqa: PLR0913 - what the command line asks for
         tasks: Iterable[Task] = (Task(str(against), (ticket,)), Task(str(against), ()))
     else:
         if against is None and question.process is None and not book.selecting:
-            message = "These rules do not choose a process: name one with --process."
+            message = "Name a process with --process: these rules do not choose one."
             raise click.UsageError(message)
         question = question._replace(current=ticket)
         tasks = _tasks(names, of_changes=against is not None)
@@ -84,7 +89,7 @@ def check(  # noqa: PLR0913 - what the command line asks for
         catalogue(language),
         quiet,
     )
-    bar = _Bar(_size(names), is_wanted=_shows_bars() and not quiet)
+    bar = _Bar(_size(names), catalogue(language), is_wanted=_shows_bars() and not quiet)
     with closing(bar), closing(in_order(tasks, question, jobs)) as tallies:
         summary = _written(tallies, writer, bar)
     stream.flush()
@@ -154,8 +159,9 @@ def _size(names: Iterable[str]) -> int | None:
 class _Bar:
     """How far it is, on standard error: shown once there is much to read."""
 
-    def __init__(self, total: int | None, *, is_wanted: bool) -> None:
+    def __init__(self, total: int | None, words: Catalogue, *, is_wanted: bool) -> None:
         self._total = total
+        self._words = words
         self._is_wanted = is_wanted
         self._done = self._payloads = 0
         self._progress: Progress | None = None
@@ -165,10 +171,11 @@ class _Bar:
         self._done += size
         self._payloads += payloads
         if self._is_wanted and self._progress is None and max(self._done, self._total or 0) >= _BIG:
-            self._progress = _progress(self._total)
+            self._progress = _progress(self._total, self._words.counted("payloads", 0))
         if self._progress is not None:
             task = self._progress.task_ids[0]
-            self._progress.update(task, completed=self._done, payloads=f"{self._payloads:,}")
+            told = self._words.counted("payloads", self._payloads)
+            self._progress.update(task, completed=self._done, payloads=told)
 
     @contextmanager
     def aside(self, *, needed: bool) -> Iterator[None]:
@@ -186,21 +193,28 @@ class _Bar:
             self._progress.stop()
 
 
-def _progress(total: int | None) -> Progress:
+def _progress(total: int | None, payloads: str) -> Progress:
     # Imported here since few inputs are so big, and it takes its time.
     from rich import progress
     from rich.console import Console
+    from rich.table import Column
 
+    console = Console(stderr=True)
+    # A terminal too narrow for all of it keeps what matters most, on one line.
+    is_wide = console.width >= _WIDE
+    size = (progress.DownloadColumn(table_column=Column(no_wrap=True)),) if is_wide else ()
+    rate = (progress.TransferSpeedColumn(table_column=Column(no_wrap=True)),) if is_wide else ()
     bar = progress.Progress(
-        progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TextColumn("{task.fields[payloads]} payloads"),
-        progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
+        progress.BarColumn(bar_width=max(_BAR[0], min(_BAR[1], console.width - _BESIDE[is_wide]))),
+        *size,
+        *rate,
+        progress.TextColumn("{task.fields[payloads]}"),
+        progress.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
+        console=console,
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    bar.add_task("check", total=total, payloads="0")
+    bar.add_task("check", total=total, payloads=payloads)
     bar.start()
     return bar

@@ -193,10 +193,10 @@ def check(  # noqa: PLR0913 - the options that there are
     from ttrules.judging import Question
 
     if against is not None and process != "auto":
-        message = "--against chooses the process by the ticket: leave --process out."
+        message = "Leave --process out: --against chooses the process by the ticket."
         raise click.UsageError(message)
     if [*files, against].count("-") > 1:
-        message = "Standard input can be read once only."
+        message = "Name standard input (-) once: it can be read once only."
         raise click.UsageError(message)
     unsupported: Unsupported | None = "error" if strict else None
     question = Question(
@@ -272,10 +272,10 @@ def explain(field: str, *, language: str, rules: str | None) -> None:
     if not rows:
         nearest = closest(field, names_of(book))
         hint = f" Did you mean {nearest}?" if nearest else ""
-        message = f"No field is called {field!r}.{hint}"
+        message = f"Check the name {field!r}: no field is called so.{hint}"
         raise click.UsageError(message)
     if len(rows) > 1:
-        message = f"{field!r} may mean several fields; name one of: {', '.join(rows)}"
+        message = f"Name one of {', '.join(rows)}: {field!r} may mean each of them."
         raise click.UsageError(message)
     width = min(shutil.get_terminal_size().columns, 100)
     for line in told(book, rows[0], style(), width, catalogue(language)):
@@ -334,7 +334,7 @@ def compile_command(*, out: str, is_check: bool, **files: str | None) -> None:
     try:
         changed = publish(written, out)
     except OSError as error:
-        message = f"{out} cannot be written: {error.strerror}"
+        message = f"Choose a directory that can be written: {out}: {error.strerror}"
         raise click.BadParameter(printable(message), param_hint="--out") from error
     click.echo(printable(f"{out}: {len(written)} files, {len(changed)} of them changed"))
 

@@ -78,7 +78,7 @@ class NoSuchProcess(TTRulesError, KeyError):  # noqa: N818 - a statement
 
     def __str__(self) -> str:
         """Name what was asked for and what there is."""
-        return f"no process {self.name!r}; there are: {', '.join(self.known)}"
+        return f"Name one of the processes {', '.join(self.known)}: {self.name!r} is none."
 
 
 class NoSuchCell(TTRulesError, KeyError):  # noqa: N818 - a statement
@@ -91,7 +91,7 @@ class NoSuchCell(TTRulesError, KeyError):  # noqa: N818 - a statement
 
     def __str__(self) -> str:
         """Name what was asked for and what there is."""
-        return f"the matrix has no {self.name}; there are: {', '.join(self.known)}"
+        return f"Name one of {', '.join(self.known)}: the matrix has no {self.name}."
 
 
 class NoSuchLanguage(TTRulesError, LookupError):  # noqa: N818 - a statement
