@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 
 from ttrules.errors import NoSuchLanguage
 from ttrules.sentences import Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from types import ModuleType
 
     from ttrules.findings import Finding
 
@@ -30,8 +31,20 @@ _FILLED: Final = frozenset({"type", "format", "range", "length", "process_depend
 DEFAULT: Final = "en"
 
 
-class Catalogue(NamedTuple):
-    """All the texts of one language, by key; the tables are those of sentences."""
+#: The tables of a language, by the names that they have in a Catalogue; in a module in capitals.
+NAMES: Final = (
+    *("messages", "requirements", "relations", "kinds", "formats", "words"),
+    *("reasons", "counts", "severities", "texts", "oddities"),
+)
+
+
+class Catalogue:
+    """All the texts of one language, by key: the tables of `module`, which are those of sentences.
+
+    A plain class, since a named tuple takes longer to make than the rest of this module.
+    """
+
+    __slots__ = ("language", "plural", *NAMES)
 
     language: str
     messages: Mapping[str, str]
@@ -46,6 +59,12 @@ class Catalogue(NamedTuple):
     texts: Mapping[str, str]
     oddities: Mapping[str, str]
     plural: Callable[[int], int]
+
+    def __init__(self, language: str, module: ModuleType) -> None:
+        self.language = language
+        self.plural = module.plural
+        for name in NAMES:
+            setattr(self, name, getattr(module, name.upper()))
 
     def message(self, finding: Finding) -> str:
         """Return a finding as a sentence. Raises KeyError for a code that there is not."""
@@ -126,9 +145,7 @@ def catalogue(language: str = DEFAULT) -> Catalogue:
     """Return the texts of a language. Raises NoSuchLanguage."""
     if language not in TABLES:
         raise NoSuchLanguage(language, tuple(TABLES))
-    tables = import_module(TABLES[language])
-    rest = {name: getattr(tables, name.upper()) for name in Catalogue._fields[1:-1]}
-    return Catalogue(language=language, **rest, plural=tables.plural)
+    return Catalogue(language, import_module(TABLES[language]))
 
 
 def _listed(values: list[Any]) -> str:
