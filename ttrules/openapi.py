@@ -29,8 +29,13 @@ _SCHEMAS: Final = "#/components/schemas/"
 #: What a method does to what the root shape describes.
 _OPERATIONS: Final = {"post": "add", "patch": "change"}
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
-#: What a header is marked with that every answer has.
-_EVERYWHERE: Final = "x-every-answer"
+#: What a header is marked with that every answer has, or every one of 400 or more; and what a
+#: parameter is marked with that every request may have.
+_EVERY_ANSWER: Final = "x-every-answer"
+_EVERY_REFUSAL: Final = "x-every-refusal"
+_EVERY_REQUEST: Final = "x-every-request"
+#: What the statuses of refusals begin with; a `default` may be one.
+_REFUSALS: Final = ("4", "5", "d")
 _JSON_PATCH: Final = "application/json-patch+json"
 #: The name of the example, among several, that is written for a request which breaks rules.
 _REFUSED: Final = "requirementsNotMet"
@@ -64,7 +69,7 @@ class _Document:
         self._tell_shapes()
         for method, operation in self._operations():
             self._tell(operation, _OPERATIONS.get(method))
-        self._tell_headers()
+        self._tell_everywhere()
         return self.public
 
     def _operations(self) -> Iterator[tuple[str, _Object]]:
@@ -84,20 +89,27 @@ class _Document:
             shapes[key] = request_schema(self.book, name, self.public["openapi"])
             self.schemas[name] = {"$ref": _SCHEMAS + key}
 
-    def _tell_headers(self) -> None:
-        """Put the headers that every answer has into every answer."""
-        components = self.public["components"]
-        named = {
-            name: {"$ref": f"#/components/headers/{name}"}
-            for name, header in components.get("headers", {}).items()
-            if header.pop(_EVERYWHERE, False)
-        }
-        answers = [*components.get("responses", {}).values()]
+    def _tell_everywhere(self) -> None:
+        """Put headers and parameters into every answer, refusal or request that has them."""
+        everywhere = self._marked("headers", _EVERY_ANSWER)
+        refusing = self._marked("headers", _EVERY_REFUSAL)
+        asked = list(self._marked("parameters", _EVERY_REQUEST).values())
         for _, operation in self._operations():
-            answers += operation.get("responses", {}).values()
-        for answer in answers if named else ():
-            if "$ref" not in answer:
-                answer["headers"] = {**answer.get("headers", {}), **named}
+            if asked:
+                operation["parameters"] = [*operation.get("parameters", ()), *asked]
+            for status, reference in operation.get("responses", {}).items():
+                answer = self._resolved(reference)
+                headers = everywhere | (refusing if str(status)[0] in _REFUSALS else {})
+                if headers and "$ref" not in answer:
+                    answer["headers"] = {**answer.get("headers", {}), **headers}
+
+    def _marked(self, kind: str, mark: str) -> dict[str, _Object]:
+        """Return references to the components of a kind that have a mark, and take it off."""
+        return {
+            name: {"$ref": f"#/components/{kind}/{name}"}
+            for name, each in self.public["components"].get(kind, {}).items()
+            if each.pop(mark, False)
+        }
 
     def _tell(self, operation: _Object, does: str | None) -> None:
         """Put what is known of an operation into it."""

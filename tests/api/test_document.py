@@ -37,10 +37,11 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 PUBLISHED: dict[str, Any] = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
 
-#: The parameters of the list by their names.
+#: The parameters of the list's query by their names.
 PARAMETERS: dict[str, dict[str, Any]] = {
     each["name"]: each
     for each in map(resolved, DOCUMENT["paths"]["/troubleTicket"]["get"]["parameters"])
+    if each["in"] == "query"
 }
 #: What a query may say of a member, by how it compares, and what it may not.
 VALUES: dict[str, tuple[list[Any], list[Any]]] = {
@@ -302,7 +303,7 @@ class TestBackoffice:
         """Its list takes what the operators' does, and `operator`."""
         listed = BACKOFFICE["paths"]["/troubleTicket"]["get"]["parameters"]
         names = {resolved(each, base_path(BACKOFFICE))["name"] for each in listed}
-        assert names == {*PARAMETERS, "operator"}
+        assert names == {*PARAMETERS, "operator", "Accept-Language"}
 
     def test_rules(self) -> None:
         """The provider's rules stand in the shape of a change."""

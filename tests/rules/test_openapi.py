@@ -81,7 +81,11 @@ components:
     New: {content: {application/json: {schema: PARCEL, examples: {letterAdd: {value: mine}}}}}
   headers:
     Trace: {x-every-answer: true, schema: {type: string}}
+    Tongue: {x-every-refusal: true, schema: {type: string}}
     Other: {schema: {type: string}}
+  parameters:
+    Tongues: {x-every-request: true, name: Tongues, in: header, schema: {type: string}}
+    Page: {name: page, in: query, schema: {type: string}}
   responses:
     One: {content: {application/json: {schema: PARCEL}}}
     Wrong:
@@ -300,21 +304,36 @@ class TestShapes:
         told = parcels(tmp_path, never)["components"]["schemas"]["Parcel"]["properties"]
         assert told["label"]["readOnly"] is True
 
-    def test_headers(self, made: dict[str, Any]) -> None:
-        """A header of every answer is in every answer, and is not marked any more."""
-        trace = {"Trace": {"$ref": "#/components/headers/Trace"}}
-        answers = [
-            answer
+    def test_everywhere(self, made: dict[str, Any]) -> None:
+        """What is marked as being in every answer, refusal or request is there, and unmarked."""
+        kinds = {"headers": ("Trace", "Tongue"), "parameters": ("Tongues",)}
+        told = {
+            name: {"$ref": f"#/components/{kind}/{name}"}
+            for kind, names in kinds.items()
+            for name in names
+        }
+        tongues = told.pop("Tongues")
+        operations = [
+            operation
             for item in made["paths"].values()
             for name, operation in item.items()
             if name != "parameters"
-            for answer in operation.get("responses", {}).values()
-            if "$ref" not in answer
         ]
-        assert len(answers) > 5
-        for answer in [*answers, *made["components"]["responses"].values()]:
-            assert answer["headers"] == trace
-        assert made["components"]["headers"]["Trace"] == {"schema": {"type": "string"}}
+        assert all(operation["parameters"][-1] == tongues for operation in operations)
+        shared = made["components"]["responses"]
+        answers = [
+            (status[0] == "4", shared.get(answer.get("$ref", "").rpartition("/")[2], answer))
+            for operation in operations
+            for status, answer in operation.get("responses", {}).items()
+            if not answer.get("$ref", "").startswith("elsewhere")
+        ]
+        assert {is_refusal for is_refusal, _ in answers} == {True, False}
+        for is_refusal, answer in answers:
+            headers = told if is_refusal else {"Trace": told["Trace"]}
+            assert answer["headers"] == headers
+        for kind, names in kinds.items():
+            for name in names:
+                assert not [key for key in made["components"][kind][name] if key.startswith("x-")]
 
 
 class TestExamples:
