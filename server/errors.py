@@ -79,10 +79,11 @@ class Refused(Exception):  # noqa: N818 - a statement
     """A request is refused. Equal when code and particulars are.
 
     `code` is one of KINDS, `message` what to do in this case (None: what the kind says), `headers`
-    go along with the answer, `violations` and `warnings` are findings of ttrules.
+    go along with the answer, `violations` and `warnings` are findings of ttrules, `at` is the line
+    and the column of the body, from 1, that it is about.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a table of what may be particular
         self,
         code: str,
         message: str | None = None,
@@ -90,6 +91,7 @@ class Refused(Exception):  # noqa: N818 - a statement
         headers: Mapping[str, str] | None = None,
         violations: Iterable[Finding] = (),
         warnings: Iterable[Finding] = (),
+        at: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(code, message)
         self.code = code
@@ -97,6 +99,7 @@ class Refused(Exception):  # noqa: N818 - a statement
         self.headers = dict(headers or {})
         self.violations = tuple(violations)
         self.warnings = tuple(warnings)
+        self.at = at
 
     @property
     def status(self) -> int:
@@ -122,6 +125,8 @@ def error_body(refused: Refused) -> dict[str, Any]:
         "status": str(kind.status),
         "@type": "Error",
     }
+    if refused.at is not None:
+        body["line"], body["column"] = refused.at
     if refused.violations:
         body["violations"] = [finding.to_dict() for finding in refused.violations]
     if refused.warnings:

@@ -62,7 +62,7 @@ def explain(book: Book, row: str, style: Style, width: int) -> Iterator[str]:
     )
     cells = [book.cell(entity, field, process) for process in book.processes()]
     yield style(printable(row), bold=True)
-    yield from _lines(_type(book.data["entities"][entity][field]), width, 2)
+    yield from _lines(type_of(book.data["entities"][entity][field]), width, 2)
     yield from _lines(cells[0].description, width, 2)
     yield ""
     for cell in cells:
@@ -72,7 +72,7 @@ def explain(book: Book, row: str, style: Style, width: int) -> Iterator[str]:
         ("Conditions", _conditions(book.data, entity, field)),
         ("Choice of process", _selection(book.data, entity, field)),
         ("Changes", _changes(book.data, entity, field)),
-        ("Decisions", _decisions(book.data, row)),
+        ("Decisions", decisions(book.data, row)),
     ):
         told = list(points)
         yield from ["", style(title, bold=True)] if told else []
@@ -94,8 +94,8 @@ def _lines(text: str, width: int, indent: int) -> list[str]:
     )
 
 
-def _type(row: Mapping[str, Any]) -> str:
-    """Return the type of a field with its values and limits."""
+def type_of(row: Mapping[str, Any]) -> str:
+    """Return the type of a field, given by its row of the book, with its values and limits."""
     shape, item = row["shape"], row["shape"].get("items", {})
     limits = [
         f"{name} {value}"
@@ -109,11 +109,18 @@ def _type(row: Mapping[str, Any]) -> str:
 
 
 def _conditions(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point]:
+    for text, processes, reason in conditions(book, entity, field):
+        yield f"{text} ({', '.join(processes)})", reason
+
+
+def conditions(
+    book: Mapping[str, Any], entity: str, field: str
+) -> Iterator[tuple[str, list[str], str]]:
+    """Yield each condition on a field as a sentence, its processes by name, and its reason."""
     for each in book["conditions"]:
         if each["entity"] == entity and field in each["fields"]:
-            names = ", ".join(each["processes"])
             if each["relation"] == "optional":
-                yield f"No condition; it is optional. ({names})", each["reason"]
+                yield "No condition; it is optional.", each["processes"], each["reason"]
             else:
                 params = {key: each[key] for key in ("relation", "fields", "when")}
                 told = Finding(
@@ -126,7 +133,7 @@ def _conditions(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Po
                     process=None,
                     params=params,
                 )
-                yield f"{told.message} ({names})", each["reason"]
+                yield told.message, each["processes"], each["reason"]
 
 
 def _selection(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point]:
@@ -148,7 +155,8 @@ def _changes(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point
             yield f"{status}: then {after or 'nothing more'}", ""
 
 
-def _decisions(book: Mapping[str, Any], row: str) -> Iterator[Point]:
+def decisions(book: Mapping[str, Any], row: str) -> Iterator[Point]:
+    """Yield each decision that concerns a row, given as Entity.field, with its reason."""
     for each in book["decisions"]:
         if row in each.get("fields", ()):
             yield f"{each['topic']}: {each['decision']}", each["reason"]
