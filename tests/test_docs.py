@@ -15,8 +15,8 @@ from docs.write import PAGES, REFERENCE, pages
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
-#: Their commands need a server: see api/test_tutorial.py and api/test_receiving.py.
-_SERVED = {"tutorial.md", "receive-events.md"}
+#: Their commands need a server: see api/test_tutorial.py, test_receiving.py and test_check.py.
+_SERVED = {"tutorial.md", "receive-events.md", "check-in-the-browser.md"}
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 

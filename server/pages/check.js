@@ -116,7 +116,8 @@ function report(body) {
 function refused(answer, body) {
   if (body.line !== undefined) {
     const place = { line: body.line, column: body.column, end_line: body.line, end_column: body.column + 1 };
-    show([{ severity: "error", code: body.code, message: body.message, ...place }], "nojson", say("noJSON"), body.message);
+    const where = say("noJSONMore", { line: body.line, column: body.column });
+    show([{ severity: "error", code: body.code, message: body.message, ...place }], "nojson", say("noJSON"), where);
   } else if (answer.status === 413) {
     show([], "large", say("tooLarge"), body.message);
   } else if (answer.status === 429 || answer.status === 503) {
@@ -163,7 +164,7 @@ const key = (finding) => `${finding.code} ${finding.pointer}`;
 /** The item of the list that tells of a finding; its explanation is shown once it is the current one. */
 function listed(finding, index) {
   const where = made("span", "where", say("line", { n: finding.line }));
-  const kind = made("span", "kind", say(finding.severity));
+  const kind = made("span", "kind", finding.pointer === undefined ? say("noJSON") : say(finding.severity));
   const head = made("span", "head", where, kind, made("code", "", finding.code));
   const button = made("button", "goto", head, made("span", "message", finding.message));
   button.type = "button";
@@ -188,7 +189,7 @@ function explanation(finding) {
   if (cell === undefined) return why;
   const code = made("span", "requirement", finding.requirement);
   why.append(made("p", "meaning", code, made("span", "", cell.meaning)));
-  why.append(made("p", "row", made("strong", "", `${finding.entity}.${finding.field}`), ` ${cell.type}`));
+  why.append(made("p", "row", made("strong", "", `${finding.entity}.${finding.field}`), `: ${cell.type}`));
   if (cell.description) why.append(made("p", "", cell.description));
   for (const { text, reason } of [...cell.conditions, ...cell.decisions]) {
     why.append(made("p", "point", text, made("span", "reason", say("why", { reason }))));

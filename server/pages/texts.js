@@ -35,6 +35,7 @@ export const TEXTS = {
     of: "By the rules of {process}.",
     noProcess: "The payload names no process.",
     noJSON: "Not JSON",
+    noJSONMore: "It cannot be read at line {line}, column {column}.",
     tooLarge: "Too large",
     tooLargeMore: "Send at most {most} at a time.",
     away: "The server cannot be reached",
