@@ -16,7 +16,7 @@ const plural = new Intl.PluralRules(language);
 
 let facts;
 let starts = [0];
-let findings = []; // each with `from` and `to`, offsets in the text
+let findings = []; // each with `from` and `to`, offsets in the text, and the `text` that was there
 let current = null;
 let waiting = null;
 let asking = null;
@@ -143,11 +143,11 @@ function show(found, state, said, more, left = 0) {
   const text = payload.value;
   const before = current === null ? null : key(current);
   findings = found
-    .map((each) => ({
-      ...each,
-      from: offsetOf(text, starts, each.line, each.column),
-      to: offsetOf(text, starts, each.end_line, each.end_column),
-    }))
+    .map((each) => {
+      const from = offsetOf(text, starts, each.line, each.column);
+      const to = offsetOf(text, starts, each.end_line, each.end_column);
+      return { ...each, from, to, text: text.slice(from, Math.min(to, from + MARKED)) };
+    })
     .sort((one, other) => one.from - other.from);
   const held = document.activeElement?.closest?.("#findings button") !== null;
   $("findings").replaceChildren(...findings.map(listed));
@@ -242,13 +242,14 @@ function draw() {
   const height = lineHeight();
   const first = Math.max(0, Math.floor(payload.scrollTop / height) - 1);
   const last = Math.min(starts.length, first + Math.ceil(payload.clientHeight / height) + 3);
+  const shown = findings.filter((each) => each.line > first && each.line <= last && isThere(each));
   const worst = new Map();
-  for (const each of findings) if (worst.get(each.line) !== "error") worst.set(each.line, each.severity);
+  for (const each of shown) if (worst.get(each.line) !== "error") worst.set(each.line, each.severity);
   const numbers = [];
   for (let line = first + 1; line <= last; line++) {
     const number = made("div", worst.get(line) ?? "", String(line));
     if (worst.has(line)) number.classList.add("found");
-    if (current?.line === line) number.classList.add("current");
+    if (worst.has(line) && current?.line === line) number.classList.add("current");
     number.style.top = `${(line - 1) * height - payload.scrollTop}px`;
     number.dataset.line = line;
     numbers.push(number);
@@ -256,21 +257,23 @@ function draw() {
   $("gutter").replaceChildren(...numbers);
   $("paper").style.setProperty("--digits", String(Math.max(2, String(starts.length).length)));
   const layer = $("layer");
-  layer.replaceChildren(
-    ...findings.filter((each) => each.line > first && each.line <= last).flatMap((each) => marked(each, height)),
-  );
+  layer.replaceChildren(...shown.flatMap((each) => marked(each, height)));
   layer.style.transform = `translate(${-payload.scrollLeft}px, ${-payload.scrollTop}px)`;
+}
+
+/** Whether what a finding is about still stands where it was found. */
+function isThere(finding) {
+  const { from, text, line } = finding;
+  return starts[line - 1] <= from && payload.value.startsWith(text, from);
 }
 
 /** The mark of a finding on its first line, beneath the text. */
 function marked(finding, height) {
-  const text = payload.value;
   const start = starts[finding.line - 1];
-  if (start === undefined || finding.from - start > MARKED) return [];
-  const end = Math.min(finding.to, (starts[finding.line] ?? text.length + 1) - 1, finding.from + MARKED);
-  const mark = made("mark", finding.severity, text.slice(finding.from, end) || " ");
+  if (finding.from - start > MARKED) return [];
+  const mark = made("mark", finding.severity, finding.text.split("\n", 1)[0] || " ");
   if (finding === current) mark.classList.add("current");
-  const line = made("div", "", text.slice(start, finding.from), mark);
+  const line = made("div", "", payload.value.slice(start, finding.from), mark);
   line.style.top = `${(finding.line - 1) * height}px`;
   return [line];
 }
