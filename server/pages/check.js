@@ -149,7 +149,7 @@ function show(found, state, said, more, left = 0) {
       return { ...each, from, to, text: text.slice(from, Math.min(to, from + MARKED)) };
     })
     .sort((one, other) => one.from - other.from);
-  const held = document.activeElement?.closest?.("#findings button") !== null;
+  const held = document.activeElement?.closest("#findings button") != null;
   $("findings").replaceChildren(...findings.map(listed));
   $("rest").hidden = left === 0;
   $("rest").textContent = left === 0 ? "" : say("left", { n: left });
@@ -409,7 +409,7 @@ try {
   facts = await (await fetch("checker/facts.json")).json();
   offer();
   listen();
-  changed(0); // what a browser has kept in the editor over a reload
+  changed(0); // it may have been typed into already
 } catch {
   verdict("away", say("away"), say("awayMore"));
 }

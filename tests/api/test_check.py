@@ -229,7 +229,7 @@ class TestRefused:
         [
             *("process=complaint", "process=", "process=Complaint%20add", "process=complaint-add&"),
             *("process=complaint-add&process=complaint-add", "strict=1", "strict=", "strict=True"),
-            *("proces=complaint-add", "x", "%ff=1", "process=%ff", "a=&" * 20, "fields=name"),
+            *("stric=true", "x", "%ff=1", "process=%ff", "a=&" * 20, "fields=name"),
         ],
     )
     def test_query(self, anybody: Client, query: str) -> None:
