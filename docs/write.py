@@ -1,5 +1,7 @@
 """Writing docs/reference/: pages that say nothing that spec/ or a table of the code does not say.
 
+docs/openapi.json is written beside them: what `ttrules openapi` prints.
+
 `make docs` runs it; tests/test_docs.py compares. A page is a function of the compiled book, the
 tables of the code and the command line, so a new code, command or decision is in the docs once it
 is in its table.
@@ -27,6 +29,7 @@ from ttrules.codes import FORMATS as STRING_FORMATS
 from ttrules.codes import MESSAGES, RELATIONS, REQUIREMENTS
 from ttrules.lint import oddities
 from ttrules.program import EXITS
+from ttrules.publish import shipped_openapi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from ttrules import Book
 
 REFERENCE: Final = Path(__file__).parent / "reference"
+OPENAPI: Final = REFERENCE.with_name("openapi.json")
 _NOTE: Final = "<!-- Written by `make docs`; change the source named below, not this page. -->"
 
 
@@ -289,8 +293,9 @@ PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
 
 
 def main() -> None:
-    """Write the pages."""
+    """Write the pages and the document."""
     REFERENCE.mkdir(exist_ok=True)
+    OPENAPI.write_bytes(shipped_openapi())
     for name, text in pages().items():
         (REFERENCE / name).write_text(text, encoding="utf-8")
 

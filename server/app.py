@@ -253,6 +253,8 @@ def _add_pages(
     for base, text in texts.items():
         view = partial(flask.Response, text, content_type="application/json")
         pages.add_url_rule(f"{base}/openapi.json", f"document of {base}", view)
+        if base == next(iter(texts)):  # that of the operators, for who knows no base path
+            pages.add_url_rule("/openapi.json", "document", view)
 
     @pages.get("/ui")
     def without_slash() -> Response:

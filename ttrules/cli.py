@@ -318,6 +318,41 @@ def compile_command(*, out: str, is_check: bool, **files: str | None) -> None:
 
 @cli.command()
 @_spec_options(required=False)
+@click.option("--out", metavar="FILE", type=click.Path(), help="Write it here.")
+def openapi(*, out: str | None, **files: str | None) -> None:
+    """Print the OpenAPI document whose request bodies carry the rules, as JSON.
+
+    Without files it is that of the shipped API. With your own, an operation whose body is the
+    root of the matrix is ruled by the processes that add when it is a POST, by those that change
+    when it is a PATCH.
+
+    \b
+    Examples:
+      ttrules openapi > openapi.json
+      ttrules openapi --openapi openapi.yaml --requirements requirements.yaml --out api.json
+    """  # noqa: D301 - \b is click's mark
+    from ttrules.publish import openapi_of, shipped_openapi
+    from ttrules.report import printable
+
+    if not any(files.values()):
+        text = shipped_openapi()
+    elif not (files["openapi"] and files["requirements"]):
+        message = "Name --openapi and --requirements with what goes with them, or no file."
+        raise click.UsageError(message)
+    else:
+        text = openapi_of(files["openapi"], _spec(files))
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(out).write_bytes(text)
+    except OSError as error:
+        message = f"{out} cannot be written: {error.strerror}"
+        raise click.BadParameter(printable(message), param_hint="--out") from error
+
+
+@cli.command()
+@_spec_options(required=False)
 @_RULES
 @click.option("--strict", is_flag=True, help="Exit with 1 for an oddity that nothing decides on.")
 def lint(*, strict: bool, rules: str | None, **files: str | None) -> None:
