@@ -321,6 +321,8 @@ class TestTraces:
         bearer = {**JSON, "Authorization": "Bearer nothing"}
         stranger = sandbox.stranger()
         assert stranger.post("/check", data=b"{}", headers=bearer).status_code == 200
+        provider = Client(sandbox.root, ("provider", sandbox.secrets["provider"]))
+        assert provider.post("/check", data=b"{}", headers=JSON).status_code == 200
 
     def test_nothing_kept(self, sandbox: Sandbox) -> None:
         """No ticket comes of it, and neither answer nor log repeats what a payload holds."""
