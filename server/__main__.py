@@ -263,6 +263,8 @@ def _told(config: Config, port: int, secrets: dict[str, Any]) -> None:
     base = document.base_path(document.load())
     click.echo(f"Serving {root}{base}")
     click.echo(f"To look at it: {root}/ui/")
+    if config.has_checker:
+        click.echo(f"To check payloads: {root}/")
     for line in sandbox.told(secrets):
         click.echo(line)
     if secrets:

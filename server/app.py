@@ -25,8 +25,9 @@ from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from starlette.exceptions import HTTPException
 
-from server import backoffice, document, outbox
+from server import backoffice, checkpage, document, outbox
 from server.auth import CHALLENGES, Auth, security_map
+from server.checker import Checker
 from server.dispatch import Dispatch, Operations, Shortcut, Side
 from server.errors import BY_STATUS, Refused
 from server.events import Events
@@ -62,12 +63,14 @@ def make(
     application's lifespan and ends with it, as the store does. Raises what Connexion raises of a
     document that it cannot mount.
     """
-    specs = document.load(), document.load_backoffice()
+    written = document.load(), document.load_backoffice()
+    specs = [document.offered(each, config.switches) for each in written]
     bases = tuple(document.base_path(spec) for spec in specs)
     metrics = metrics or Metrics()
     wake = delivery.wake if delivery is not None else _nothing
     auth = Auth(store, config, metrics)
-    operations = Operations(*_sides(store, config, specs, wake))
+    checker = Checker(shipped(), config)
+    operations = Operations(*_sides(store, config, specs, wake, checker))
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
@@ -78,6 +81,7 @@ def make(
         if delivery is not None:
             await asyncio.get_running_loop().run_in_executor(None, delivery.stop)
         auth.close()
+        checker.close()
         store.close()
 
     app = FlaskApp(
@@ -105,6 +109,8 @@ def make(
         for spec, base, book in zip(specs, bases, books, strict=True)
     }
     _add_pages(app.app, store, metrics, config.path_prefix, public)
+    if config.has_checker:
+        checkpage.add_checker(app.app, config, bases[0])
     # Built now, so that a document which cannot be mounted stops the start and not a request.
     stack = app.middleware
     stack.app, stack.middleware_stack = stack._build_middleware_stack()  # noqa: SLF001
@@ -118,7 +124,11 @@ def _nothing() -> None:
 
 
 def _sides(
-    store: Store, config: Config, specs: Sequence[Mapping[str, Any]], wake: Callable[[], None]
+    store: Store,
+    config: Config,
+    specs: Sequence[Mapping[str, Any]],
+    wake: Callable[[], None],
+    checker: Checker,
 ) -> Iterator[Side]:
     """Yield the sides, with the function of each operation by its operationId."""
     shapes = specs[0]["components"]["schemas"]
@@ -136,6 +146,7 @@ def _sides(
             "registerListener": hub.register,
             "unregisterListener": hub.unregister,
             "unregisterListenerById": hub.unregister,
+            "checkTroubleTicket": checker.check,
         },
         "provider": {
             "listAnyTroubleTicket": any_tickets.list,
@@ -149,7 +160,8 @@ def _sides(
     }
     for spec, (role, operations) in zip(specs, roles.items(), strict=True):
         address = config.path_prefix + document.base_path(spec)
-        yield Side(role, address, operations, document.with_body(spec))
+        takes, public = document.with_body(spec), document.public(spec)
+        yield Side(role, address, operations, takes, public)
 
 
 class _Unchecked:

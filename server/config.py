@@ -61,6 +61,10 @@ def _flag(value: str) -> bool:
     ]
 
 
+def _choice(value: str) -> bool | None:
+    return _flag(value) if value else None
+
+
 def _size(value: str) -> int:
     found = re.fullmatch(r"([0-9]{1,9})([KMG]?)", value)
     if found is None or int(found[1]) == 0:
@@ -258,6 +262,18 @@ class Config:
         "0 or 1",
         "Make two operators to try things with, and print a command that works.",
     )
+    checker: bool | None = _setting(
+        "",
+        _choice,
+        "0 or 1; nothing for 1 in a sandbox and else 0",
+        "Offer a page that checks payloads, and the operation behind it, to anybody.",
+    )
+    checks_per_minute: int = _setting(
+        "600",
+        _count,
+        "a whole number from 1",
+        "How many payloads are checked for one address in a minute.",
+    )
     backoffice_url: str = _setting(
         "http://127.0.0.1:8080",
         _matching(r"https?://[\w.:\[\]-]+(?:/[^\s?#]*)?"),
@@ -270,6 +286,16 @@ class Config:
         "NAME:SECRET",
         "As whom these commands ask; on a sandbox's machine as `provider` when it is not set.",
     )
+
+    @property
+    def has_checker(self) -> bool:
+        """Whether anybody may have payloads checked."""
+        return self.sandbox if self.checker is None else self.checker
+
+    @property
+    def switches(self) -> dict[str, bool]:
+        """What a document may hang on by `x-setting`, by variable."""
+        return {"TTR_CHECKER": self.has_checker}
 
 
 #: Every setting by its variable, with the name that its value has in Config.

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from server.errors import Refused
 from server.limits import NOTED, send_answer
-from server.sentences import Told
 from server.wire import JSON, Asked, loads, refusal
 
 if TYPE_CHECKING:
@@ -38,13 +37,15 @@ _SHORT: Final = (
 class Side(NamedTuple):
     """A document that is mounted: who may ask, what stands before its paths, and what answers.
 
-    `with_body` has the operations that take a body; of others none is looked at.
+    `with_body` has the operations that take a body; of others none is looked at. `public` has those
+    that anybody may ask; what they are sent is theirs to read.
     """
 
     role: Role
     address: str
     operations: Mapping[str, Operation]
     with_body: frozenset[str]
+    public: frozenset[str] = frozenset()
 
 
 class Operations:
@@ -60,7 +61,7 @@ class Operations:
     async def answer(  # noqa: PLR0913 - a request, and what has been found out about it
         self,
         name: str,
-        caller: Operator,
+        caller: Operator | None,
         path: Mapping[str, str],
         *,
         scope: Scope,
@@ -68,33 +69,31 @@ class Operations:
         send: Send,
     ) -> None:
         """Answer a request to an operation, if its caller is on the side that may ask it."""
-        scope[NOTED].update(operation=name, operator=caller.id)
         side = self._sides[name]
+        is_public = name in side.public
+        scope[NOTED]["operation"] = name
+        if caller is not None:
+            scope[NOTED]["operator"] = caller.id
         try:
-            if caller.role != side.role:
+            if not is_public and (caller is None or caller.role != side.role):
                 raise Refused("accessDenied")  # noqa: TRY301 - told as every refusal is
-            body = await _body(receive) if name in side.with_body else None
-            asked = _asked(scope, caller, path, body, side.address)
+            raw = (await receive())["body"] if name in side.with_body else b""
+            body = loads(raw) if name in side.with_body and not is_public else None
+            asked = _asked(scope, caller, path, body=body, raw=raw, base=side.address)
             answer = await side.operations[name](asked)
         except Refused as refused:
             answer = refusal(refused, scope["headers"])
         await send_answer(answer, send)
 
 
-async def _body(receive: Receive) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the parsed body of a request. Raises Refused(invalidBody)."""
-    raw = (await receive())["body"]
-    if not raw:
-        raise Refused("invalidBody", Told("body"))
-    return loads(raw)
-
-
-def _asked(
+def _asked(  # noqa: PLR0913 - what has been found out about a request
     scope: Scope,
-    caller: Operator,
+    caller: Operator | None,
     path: Mapping[str, str],
+    *,
     body: Any,  # noqa: ANN401 - any JSON value
-    address: str,
+    raw: bytes,
+    base: str,
 ) -> Asked:
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
@@ -103,15 +102,23 @@ def _asked(
         # A field that stands twice is a list (RFC 9110, section 5.3).
         headers[key] = f"{headers[key]}, {text}" if key in headers else text
     return Asked(
-        operator=caller.id,
+        operator=caller.id if caller is not None else "",
         now=datetime.now(UTC),
         path=path,
         query=scope["query_string"],
         headers=headers,
         body=body,
         media_type=headers.get("content-type", ""),
-        base=address,
+        base=base,
+        raw=raw,
+        address=address_of(scope),
     )
+
+
+def address_of(scope: Scope) -> str:
+    """Return where a request comes from."""
+    address: str = (scope.get("client") or ("", 0))[0]
+    return address
 
 
 class Dispatch:
@@ -128,7 +135,9 @@ class Dispatch:
         if name is None:
             await self._app(scope, receive, send)
             return
-        caller = extensions["connexion_context"]["token_info"]["operator"]
+        # Who has been let in without credentials was so by the document.
+        found = extensions.get("connexion_context", {}).get("token_info") or {}
+        caller = found.get("operator")
         path = scope.get("path_params", {})
         await self._operations.answer(name, caller, path, scope=scope, receive=receive, send=send)
 
@@ -152,9 +161,9 @@ class Shortcut:
             return
         name, path = found
         given = [value for key, value in scope["headers"] if key == b"authorization"]
-        address = (scope.get("client") or ("", 0))[0]
         try:
-            caller = await self._auth.caller(b"".join(given[:1]).decode("latin-1"), address)
+            said = b"".join(given[:1]).decode("latin-1")
+            caller = await self._auth.caller(said, address_of(scope))
         except Refused as refused:
             await send_answer(refusal(refused, scope["headers"]), send)
             return

@@ -51,6 +51,8 @@ _OFFERED: Final[dict[Sort, tuple[str, ...]]] = {
     "number": ("ne", "gt", "gte", "lt", "lte"),
     "instant": ("ne", "gt", "gte", "lt", "lte"),
 }
+#: The parameter that names a process.
+_PROCESS: Final = "Process"
 #: The kind of error that the rules show, with its findings, wherever it is one.
 _RULES: Final = "requirementsNotMet"
 
@@ -108,6 +110,36 @@ def with_body(document: Mapping[str, Any]) -> frozenset[str]:
     )
 
 
+def public(document: Mapping[str, Any]) -> frozenset[str]:
+    """Return the operations that ask for no credentials, by operationId."""
+    return frozenset(
+        item[method]["operationId"]
+        for item in document["paths"].values()
+        for method in _METHODS
+        if item.get(method, {}).get("security") == []
+    )
+
+
+def offered(document: Mapping[str, Any], settings: Mapping[str, bool]) -> dict[str, Any]:
+    """Return a document without what hangs on a setting that is off; `x-setting` names it.
+
+    `settings` has what is on and off by its variable.
+    """
+
+    def is_on(node: Mapping[str, Any]) -> bool:
+        return settings.get(node.get("x-setting", ""), True)
+
+    paths = {
+        path: {name: each for name, each in item.items() if name not in _METHODS or is_on(each)}
+        for path, item in document["paths"].items()
+    }
+    return {
+        **document,
+        "paths": {path: item for path, item in paths.items() if set(item) & set(_METHODS)},
+        "tags": [each for each in document["tags"] if is_on(each)],
+    }
+
+
 def methods(document: Mapping[str, Any]) -> list[tuple[re.Pattern[str], str]]:
     """Return what matches each path of the document, base path included, and its Allow header."""
     found = []
@@ -151,9 +183,17 @@ def served(document: Mapping[str, Any], book: Book, prefix: str) -> dict[str, An
     public["servers"] = [{"url": prefix + base_path(document)}]
     flows = public["components"]["securitySchemes"]["oauth2"]["flows"]
     flows["clientCredentials"]["tokenUrl"] = prefix + flows["clientCredentials"]["tokenUrl"]
+    _tell_processes(public, book)
     _tell_filters(public)
     _tell_errors(public)
     return public
+
+
+def _tell_processes(public: dict[str, Any], book: Book) -> None:
+    """Say by which names a process is asked for, where one is."""
+    if (process := public["components"]["parameters"].get(_PROCESS)) is not None:
+        names = [each[key] for key in ("slug", "name") for each in book.data["processes"]]
+        process["schema"] = {"type": "string", "enum": names}
 
 
 def _tell_filters(public: dict[str, Any]) -> None:

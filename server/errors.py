@@ -89,10 +89,11 @@ class Refused(Exception):  # noqa: N818 - a statement
 
     `code` is one of KINDS, `message` what to do in this case (None: what the kind says, or, where
     the kind is one finding, what that says), `headers` go along with the answer, `violations` and
-    `warnings` are findings of ttrules.
+    `warnings` are findings of ttrules, `at` is the line and the column of the body, from 1, that it
+    is about.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a table of what may be particular
         self,
         code: str,
         message: Told | None = None,
@@ -100,6 +101,7 @@ class Refused(Exception):  # noqa: N818 - a statement
         headers: Mapping[str, str] | None = None,
         violations: Iterable[Finding] = (),
         warnings: Iterable[Finding] = (),
+        at: tuple[int, int] | None = None,
     ) -> None:
         super().__init__(code, message)
         self.code = code
@@ -107,6 +109,7 @@ class Refused(Exception):  # noqa: N818 - a statement
         self.headers = dict(headers or {})
         self.violations = tuple(violations)
         self.warnings = tuple(warnings)
+        self.at = at
 
     @property
     def status(self) -> int:
@@ -137,6 +140,8 @@ def error_body(refused: Refused, language: str = DEFAULT) -> dict[str, Any]:
         "status": str(kind.status),
         "@type": "Error",
     }
+    if refused.at is not None:
+        body["line"], body["column"] = refused.at
     if refused.violations:
         body["violations"] = [each.to_dict(language) for each in refused.violations]
     if refused.warnings:

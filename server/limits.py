@@ -57,6 +57,8 @@ _CODING: Final = b"transfer-encoding"
 _FRAMING: Final = frozenset({_TYPE, _SIZE, _CODING})
 #: The methods whose bodies mean something; of others a body is read, and left alone.
 _WITH_BODY: Final = frozenset({"POST", "PATCH", "PUT"})
+#: The paths, behind a base path, that are sent tickets.
+_TAKE_TICKETS: Final = ("/troubleTicket", "/check")
 _REDIRECTS: Final = {301, 302, 307, 308}
 access = logging.getLogger("server.access")
 log = logging.getLogger(__name__)
@@ -82,7 +84,7 @@ class Limits:
         self._config = config
         self._metrics = metrics
         self._bases = bases
-        self._take_tickets = tuple(f"{base}/troubleTicket" for base in bases)
+        self._take_tickets = tuple(f"{base}{path}" for base in bases for path in _TAKE_TICKETS)
         self._allow = allow
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -99,6 +99,7 @@ SENTENCES: Final[dict[str, str]] = {
     "long_pattern": "Skróć wyrażenie dla {name}: może mieć najwyżej {most} znaków.",
     "pattern": "Zapisz wyrażenie dla {name} tak, jak przyjmuje je RE2 (bez asercji"
     " wyprzedzających i wstecznych, bez odwołań wstecznych).",
+    "readable": "Zapisz zapytanie jako nazwa=wartość, połączone znakiem &, w UTF-8.",
     "sort": "Sprawdź nazwę {name} w sort: nie ma takiego pola.{near}",
     "near": " Czy chodziło o {name}?",
     "key": "Zapisz Idempotency-Key jako od 1 do 255 widocznych znaków.",
@@ -107,6 +108,7 @@ SENTENCES: Final[dict[str, str]] = {
     "typed": "Wyślij z treścią nagłówek Content-Type.",
     "charset": "Wyślij treść jako UTF-8.",
     "at_most": "Wyślij najwyżej {bound} B.",
+    "parts": "Wyślij najwyżej {most} wartości i wierszy łącznie.",
     "key_in_use": "Zaczekaj na odpowiedź na żądanie z tym samym Idempotency-Key.",
     "event_waits": "Zaczekaj: zdarzenie i tak zostanie wysłane.",
     "missing": "Wyślij nagłówki Standard Webhooks.",

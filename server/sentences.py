@@ -53,6 +53,7 @@ SENTENCES: Final[dict[str, str]] = {
     "long_pattern": "Write the expression for {name} in {most} characters at most.",
     "pattern": "Write the expression for {name} as RE2 takes it (no look-around, no"
     " back-references).",
+    "readable": "Write the query as name=value, joined by &, in UTF-8.",
     "sort": "Check the name {name} in sort: there is no such member.{near}",
     "near": " Did you mean {name}?",
     # Headers.
@@ -62,6 +63,7 @@ SENTENCES: Final[dict[str, str]] = {
     "typed": "Send a Content-Type with the body.",
     "charset": "Send the body as UTF-8.",
     "at_most": "Send at most {bound} bytes.",
+    "parts": "Send at most {most} values and lines together.",
     # Others that are under way.
     "key_in_use": "Wait for the answer to the request with this Idempotency-Key.",
     "event_waits": "Wait: the event is going to be sent already.",

@@ -2,7 +2,9 @@
 
 An operation is a function from Asked to Answer; it knows no framework. JSON is read here, strictly
 (RFC 8259 and what its sections 4, 6 and 8 advise): one value of UTF-8, no member name twice in an
-object, no NaN, no text that a database could not hold; and written, as one line.
+object, no NaN, no text that a database could not hold; and written, as one line. What is wrong with
+a body is told with its place: the decoder says only that something is, and the text is looked
+through once more for where.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
@@ -19,6 +22,8 @@ import orjson
 from server.errors import Refused, error_body
 from server.languages import language_of, spoken
 from server.sentences import Told
+from ttrules.codes import path_of
+from ttrules.positions import line_and_column, repeated
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -36,7 +41,10 @@ FORM: Final = "application/x-www-form-urlencoded"
 
 #: How U+0000 is written: a backslash that none before it takes away, and its number.
 _NUL: Final = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
-_BRACKETS: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[\[\]{}]', re.DOTALL)
+_HALF: Final = re.compile("[\ud800-\udfff]")
+_BRACKETS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[\]{}]', re.DOTALL)
+#: A text, or a number or literal name.
+_SCALAR: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[^][{},:"\s]++', re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +54,9 @@ class Asked:
     `operator` is the id of the operator that asks, `path` the parameters of the path, `query` the
     raw query string, `headers` those of the request by their names in small letters, `body` the
     parsed body (None where there is none), `media_type` its type without parameters. `base` is what
-    stands before the paths of the document: the proxy's prefix and the API's base path.
+    stands before the paths of the document: the proxy's prefix and the API's base path. Of an
+    operation that asks for no credentials `operator` is empty and the body unread; as it was sent
+    it is in `raw`. `address` is where the request comes from.
     """
 
     operator: str
@@ -57,6 +67,8 @@ class Asked:
     body: Any = None
     media_type: str = JSON
     base: str = ""
+    raw: bytes = b""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,27 +96,36 @@ def dumps(value: object) -> bytes:
 
 
 def loads(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the value that a body holds. Raises Refused(invalidBody) that says what is wrong."""
+    """Return the value that a body holds.
+
+    Raises Refused(invalidBody) that says what is wrong with it, and at which line and column.
+    """
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        _refuse(Told("utf8_at", at=error.start))
+        before = raw[: error.start].decode()
+        _refuse(Told("utf8_at", at=error.start), before, len(before))
+    if not raw.strip():
+        raise Refused("invalidBody", Told("body"))
     if len(raw) > MAX_DEPTH:
         _refuse_depth(raw)
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        _refuse(Told("json_at", line=error.lineno, column=error.colno))
+        message = Told("json_at", line=error.lineno, column=error.colno)
+        raise Refused("invalidBody", message, at=(error.lineno, error.colno)) from None
+    except _Odd as odd:
+        _refuse(odd.message, text, odd.offset(text))
     except ValueError:  # an integer of thousands of digits
-        _refuse(Told("digits"))
+        _refuse(Told("digits"), text, _first(text, _is_too_long))
     if "\\u" in text or "\0" in text:
         written = json.dumps(value, ensure_ascii=False)
         if _NUL.search(written):
-            _refuse(Told("nul"))
+            _refuse(Told("nul"), text, _first(text, _holds_nul))
         try:
             written.encode()
         except UnicodeEncodeError:
-            _refuse(Told("surrogate"))
+            _refuse(Told("surrogate"), text, _first(text, _holds_half))
     return value
 
 
@@ -118,9 +139,19 @@ def _refuse_depth(raw: bytes) -> None:
         if sign in b"[{":
             depth += 1
             if depth > MAX_DEPTH:
-                _refuse(Told("depth", most=MAX_DEPTH))
+                before = raw[: match.start()].decode()
+                _refuse(Told("depth", most=MAX_DEPTH), before, len(before))
         elif sign in b"]}":
             depth -= 1
+
+
+class _Odd(Exception):  # noqa: N818 - a statement
+    """What the decoder meets and JSON is not; `offset` finds it in the text."""
+
+    def __init__(self, message: Told, offset: Callable[[str], int]) -> None:
+        super().__init__(message)
+        self.message = message
+        self.offset = offset
 
 
 def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -128,23 +159,51 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         counts = Counter(name for name, _ in pairs)
         twice = next(name for name, count in counts.items() if count > 1)
-        _refuse(Told("member_once", name=repr(twice[:64])))
+        message = Told("member_once", name=repr(twice[:64]))
+        raise _Odd(message, lambda text: _repeated(text, twice))
     return members
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        _refuse(Told("smaller"))
+        raise _Odd(
+            Told("smaller"), lambda whole: _first(whole, lambda token: token.startswith(text))
+        )
     return number
 
 
 def _constant(name: str) -> NoReturn:
-    _refuse(Told("constant", name=name))
+    raise _Odd(
+        Told("constant", name=name), lambda text: _first(text, lambda token: token.startswith(name))
+    )
 
 
-def _refuse(message: Told) -> NoReturn:
-    raise Refused("invalidBody", message)
+def _repeated(text: str, name: str) -> int:
+    """Return where a member name stands for the second time, in an object that ends first."""
+    # What stands before the end of that object has been read, so that the walk gets there.
+    return next(key.start for at, key in repeated(text) if path_of(at)[-1] == name)
+
+
+def _first(text: str, is_meant: Callable[[str], bool]) -> int:
+    """Return where the first text, number or name stands that is meant."""
+    return next(each.start() for each in _SCALAR.finditer(text) if is_meant(each[0]))
+
+
+def _is_too_long(token: str) -> bool:
+    return len(token) - len(token.lstrip("-0123456789")) > sys.get_int_max_str_digits()
+
+
+def _holds_nul(token: str) -> bool:
+    return token[0] == '"' and "\0" in json.loads(token)
+
+
+def _holds_half(token: str) -> bool:
+    return token[0] == '"' and _HALF.search(json.loads(token)) is not None
+
+
+def _refuse(message: Told, text: str, offset: int) -> NoReturn:
+    raise Refused("invalidBody", message, at=line_and_column(text, offset))
 
 
 _DECODER: Final = json.JSONDecoder(

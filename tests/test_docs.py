@@ -17,9 +17,9 @@ from ttrules.spec import load_spec
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
-#: Their commands need a server or Node.js: see api/test_tutorial.py, api/test_receiving.py and
-#: test_other_validators.py.
-_SERVED = {"tutorial.md", "receive-events.md", "other-languages.md"}
+#: Their commands need a server or Node.js: see api/test_tutorial.py, api/test_receiving.py,
+#: api/test_check.py and test_other_validators.py.
+_SERVED = {"tutorial.md", "receive-events.md", "check-in-the-browser.md", "other-languages.md"}
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 

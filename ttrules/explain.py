@@ -63,7 +63,7 @@ def explain(book: Book, row: str, style: Style, width: int, words: Catalogue) ->
     )
     cells = [book.cell(entity, field, process) for process in book.processes()]
     yield style(printable(row), bold=True)
-    yield from _lines(_type(book.data["entities"][entity][field], words), width, 2)
+    yield from _lines(type_of(book.data["entities"][entity][field], words), width, 2)
     yield from _lines(cells[0].description, width, 2)
     yield ""
     for cell in cells:
@@ -73,7 +73,7 @@ def explain(book: Book, row: str, style: Style, width: int, words: Catalogue) ->
         ("conditions", _conditions(book.data, entity, field, words)),
         ("selection", _selection(book.data, entity, field)),
         ("changes", _changes(book.data, entity, field, words)),
-        ("decisions", _decisions(book.data, row)),
+        ("decisions", decisions(book.data, row)),
     ):
         told = list(points)
         yield from ["", style(words.text(title), bold=True)] if told else []
@@ -95,8 +95,8 @@ def _lines(text: str, width: int, indent: int) -> list[str]:
     )
 
 
-def _type(row: Mapping[str, Any], words: Catalogue) -> str:
-    """Return the type of a field with its values and limits."""
+def type_of(row: Mapping[str, Any], words: Catalogue) -> str:
+    """Return the type of a field, given by its row of the book, with its values and limits."""
     shape, item = row["shape"], row["shape"].get("items", {})
     limits = [
         f"{name} {value}"
@@ -114,11 +114,18 @@ def _type(row: Mapping[str, Any], words: Catalogue) -> str:
 def _conditions(
     book: Mapping[str, Any], entity: str, field: str, words: Catalogue
 ) -> Iterator[Point]:
+    for text, processes, reason in conditions(book, entity, field, words):
+        yield f"{text} ({', '.join(processes)})", reason
+
+
+def conditions(
+    book: Mapping[str, Any], entity: str, field: str, words: Catalogue
+) -> Iterator[tuple[str, list[str], str]]:
+    """Yield each condition on a field as a sentence, its processes by name, and its reason."""
     for each in book["conditions"]:
         if each["entity"] == entity and field in each["fields"]:
-            names = ", ".join(each["processes"])
             if each["relation"] == "optional":
-                yield words.text("optional", processes=names), each["reason"]
+                yield words.text("optional"), each["processes"], each["reason"]
             else:
                 params = {key: each[key] for key in ("relation", "fields", "when")}
                 told = Finding(
@@ -131,7 +138,7 @@ def _conditions(
                     process=None,
                     params=params,
                 )
-                yield f"{words.message(told)} ({names})", each["reason"]
+                yield words.message(told), each["processes"], each["reason"]
 
 
 def _selection(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point]:
@@ -153,7 +160,8 @@ def _changes(book: Mapping[str, Any], entity: str, field: str, words: Catalogue)
             yield words.text("following", status=status, following=after), ""
 
 
-def _decisions(book: Mapping[str, Any], row: str) -> Iterator[Point]:
+def decisions(book: Mapping[str, Any], row: str) -> Iterator[Point]:
+    """Yield each decision that concerns a row, given as Entity.field, with its reason."""
     for each in book["decisions"]:
         if row in each.get("fields", ()):
             yield f"{each['topic']}: {each['decision']}", each["reason"]

@@ -235,7 +235,7 @@ class Judge:
         placed = []
         for finding in findings:
             place = places[pointers[finding.pointer]]
-            placed.append((finding, text.spot(_extent(place, at_key=finding.code in _AT_KEY))))
+            placed.append((finding, spot_of(text, finding, place)))
         spot = text.spot(places[""].value if findings else Extent(0, 1))
         return Judged(self._payloads, spot, report.process, tuple(placed))
 
@@ -283,6 +283,11 @@ def _wrong(text: Text, error: orjson.JSONDecodeError) -> tuple[Extent, str]:
     except UnicodeDecodeError as undecodable:
         offset, reason = len(text.text[: undecodable.start].decode()), Said("not_utf8")
     return Extent(offset, offset + 1), reason
+
+
+def spot_of(text: Text, finding: Finding, place: Place) -> Spot:
+    """Return the Spot to show a finding at, whose pointer leads to a place of the text."""
+    return text.spot(_extent(place, at_key=finding.code in _AT_KEY))
 
 
 def _extent(place: Place, *, at_key: bool) -> Extent:

@@ -155,7 +155,7 @@ TEXTS: Final[dict[str, str]] = {
     "decisions": "Decyzje",
     "why": "Dlaczego: {reason}",
     "source": "Źródło: {source}",
-    "optional": "Bez warunku; pole jest opcjonalne. ({processes})",
+    "optional": "Bez warunku; pole jest opcjonalne.",
     "immutable": "Zmiana może je powtórzyć, ale nie może go zmienić.",
     "initial": "Nowe zgłoszenie ma wartość {status}.",
     "following": "{status}: potem {following}",

@@ -81,6 +81,7 @@ class Text:
         self.line, self.column = line, column
         self.shown = shown
         self.decoded = text.decode("utf-8", "replace")
+        self._passed = 0, 0, 0  # an offset, the line ends before it, and where its line begins
 
     def spot(self, extent: Extent) -> Spot:
         """Return the Spot of a stretch of the text."""
@@ -97,8 +98,12 @@ class Text:
         return spot._replace(source=source, offset=start - first + len(before))
 
     def _at(self, offset: int) -> tuple[int, int]:
-        line, column = line_and_column(self.decoded, offset)
-        return self.line + line - 1, column + (self.column - 1 if line == 1 else 0)
+        # What is asked for in the order of the text is counted once.
+        passed, line, start = self._passed if self._passed[0] <= offset else (0, 0, 0)
+        line += self.decoded.count("\n", passed, offset)
+        start = self.decoded.rfind("\n", passed, offset) + 1 or start
+        self._passed = offset, line, start
+        return self.line + line, offset - start + (1 if line else self.column)
 
 
 class _Part(NamedTuple):

@@ -107,7 +107,7 @@ TEXTS: Final[dict[str, str]] = {
     "decisions": "Decisions",
     "why": "Why: {reason}",
     "source": "Source: {source}",
-    "optional": "No condition; it is optional. ({processes})",
+    "optional": "No condition; it is optional.",
     "immutable": "A change may repeat it but not alter it.",
     "initial": "A new ticket is {status}.",
     "following": "{status}: then {following}",

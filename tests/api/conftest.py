@@ -140,7 +140,10 @@ def _postgresql() -> Any:
 
 @contextmanager
 def serving(database: str, *, stderr: Any = None, **environment: str) -> Iterator[Server]:
-    """Run a server on a database, with three operators and the provider's, until it is left."""
+    """Run a server on a database, with three operators and the provider's, until it is left.
+
+    It offers what a sandbox offers, unless it is told not to.
+    """
     store = Store(database)
     try:
         store.migrate()
@@ -154,7 +157,8 @@ def serving(database: str, *, stderr: Any = None, **environment: str) -> Iterato
         }
     finally:
         store.close()
-    with started(stderr=stderr, TTR_DATABASE_URL=database, **environment) as process:
+    settings = {"TTR_DATABASE_URL": database, "TTR_CHECKER": "1", **environment}
+    with started(stderr=stderr, **settings) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith("Serving "), line

@@ -18,6 +18,8 @@ from server.document import (
     load,
     load_backoffice,
     methods,
+    offered,
+    public,
     served,
     with_body,
 )
@@ -107,6 +109,34 @@ class TestWhole:
                 allow for pattern, allow in methods(load()) if pattern.fullmatch(BASE + path)
             }
             assert names == allow
+
+
+class TestOffered:
+    """What hangs on a setting is there where the setting is on."""
+
+    def test_off(self) -> None:
+        """Off, neither the operation nor its tag is there; nothing else is missing."""
+        on, off = (offered(load(), {"TTR_CHECKER": each}) for each in (True, False))
+        assert on == load()
+        assert on["paths"].keys() - off["paths"].keys() == {"/check"}
+        assert [each for each in on["tags"] if each not in off["tags"]] == [
+            {**each} for each in on["tags"] if each["name"] == "check"
+        ]
+        assert offered(load_backoffice(), {"TTR_CHECKER": False}) == load_backoffice()
+        OpenAPIV30SpecValidator(served(off, shipped(), "")).validate()
+
+    def test_public(self) -> None:
+        """One operation asks for no credentials."""
+        assert public(load()) == {"checkTroubleTicket"}
+        assert public(load_backoffice()) == set()
+
+    def test_processes(self) -> None:
+        """A process is named by its name or its short form, and nothing else is taken."""
+        schema = DOCUMENT["components"]["parameters"]["Process"]["schema"]
+        for name in shipped().processes():
+            assert is_valid(schema, name)
+            assert is_valid(schema, shipped().slug(name))
+        assert not is_valid(schema, "complaint")
 
 
 class TestRules:

@@ -63,6 +63,8 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "TTR_METRICS_PORT": (0, {"9090": 9090}, ["", "-1", "65536"]),
     "TTR_LOG_LEVEL": (20, {"DEBUG": 10, "WARNING": 30, "ERROR": 40}, ["", "debug", "CRITICAL"]),
     "TTR_SANDBOX": (False, {"true": True, "False": False, "0": False}, []),
+    "TTR_CHECKER": (None, {"": None, "1": True, "no": False}, ["2", "on", "-", " "]),
+    "TTR_CHECKS_PER_MINUTE": (600, {"1": 1, "999999": 999_999}, ["0", "-1", ""]),
     "TTR_BACKOFFICE_URL": (
         "http://127.0.0.1:8080",
         {"https://h/gateway": "https://h/gateway", "http://[::1]:1": "http://[::1]:1"},

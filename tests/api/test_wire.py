@@ -15,6 +15,24 @@ from server.sentences import Told
 from server.wire import MAX_DEPTH, dumps, loads, refusal
 from ttrules.book import shipped
 
+#: Texts that are no JSON to us, each with the line and the column where that shows.
+PLACES: list[tuple[str, tuple[int, int]]] = [
+    ("{", (1, 2)),
+    ('{"a": 1,\n}', (2, 1)),
+    ("\ufeff{}", (1, 1)),
+    ('["\U0001f422", NaN]', (1, 7)),
+    ('["NaN", -Infinity]', (1, 9)),
+    ("[NaNcy]", (1, 2)),
+    ('["1e999",\n 1e999]', (2, 2)),
+    ("[" + "1" * 5_000 + "]", (1, 2)),
+    ('["' + "1" * 5_000 + '", 1.5, ' + "1" * 5_000 + ".", (1, 5_011)),
+    ('{"a": {"b": 1, "b": 2}, "a": 1}', (1, 16)),
+    ('{"b": {}, "b": {"a": 1,\n "\\u0061": 2}}', (2, 2)),
+    ('["a", "\\\\u0000",\n"\\u0000"]', (2, 1)),
+    ('["\\ud83d\\udc22", "\\ud800"]', (1, 18)),
+    ('{"ż": ' + "[" * MAX_DEPTH, (1, 7 + MAX_DEPTH - 1)),
+]
+
 
 class TestLoads:
     """`loads` reads JSON as RFC 8259 has it, and no more."""
@@ -40,6 +58,22 @@ class TestLoads:
         """Every JSON value comes as it was sent, however it was escaped."""
         for escaped in (True, False):
             assert loads(json.dumps(value, ensure_ascii=escaped).encode()) == value
+
+    @pytest.mark.parametrize(("text", "place"), PLACES)
+    def test_places(self, text: str, place: tuple[int, int]) -> None:
+        """What is wrong is told with its line and column."""
+        with pytest.raises(Refused) as refused:
+            loads(text.encode())
+        assert (refused.value.code, refused.value.at) == ("invalidBody", place)
+        body = error_body(refused.value)
+        assert (body["line"], body["column"]) == place
+
+    def test_place_of_bytes(self) -> None:
+        """So are bytes that are no UTF-8; a body that is missing has no place."""
+        for raw, place in ((b'"\xc5\xbc\n"\xff', (2, 2)), (b"", None), (b" \n", None)):
+            with pytest.raises(Refused) as refused:
+                loads(raw)
+            assert refused.value.at == place
 
     @pytest.mark.parametrize(("opened", "closed"), [("[", "]"), ('{"a":', "}")])
     def test_depth(self, opened: str, closed: str) -> None:
