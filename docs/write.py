@@ -7,13 +7,17 @@ is in its table.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.testing import CliRunner
 
+from docs.names import api
+from docs.operations import fields, http
+from docs.outgoing import events, metrics
+from docs.tables import slots as _slots
+from docs.tables import table as _table
 from server.__main__ import cli as server
 from server.backoffice import book as backoffice
 from server.config import SETTINGS
@@ -29,7 +33,7 @@ from ttrules.lint import oddities
 from ttrules.program import EXITS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from ttrules import Book
 
@@ -265,26 +269,21 @@ def _decisions_of(book: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    for row in (heads, ["---"] * len(heads), *rows):
-        cells = (" ".join(cell.split()).replace("|", r"\|") for cell in row)
-        yield f"| {' | '.join(cells)} |"
-
-
-def _slots(text: str) -> str:
-    return re.sub(r"\{(\w+)\}", r"*\1*", text)
-
-
 PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "matrix.md": _matrix,
+    "fields.md": fields,
     "backoffice-matrix.md": _backoffice_matrix,
     "findings.md": _findings,
+    "api.md": api,
     "decisions.md": _decisions,
     "cli.md": _cli,
     "server-cli.md": _server_cli,
     "settings.md": _settings,
     "filters.md": _filters,
+    "http.md": http,
     "errors.md": _errors,
+    "events.md": events,
+    "metrics.md": metrics,
 }
 
 
