@@ -72,7 +72,7 @@ def _place(pages: Path, path: Path) -> Path:
 def _as_page(path: Path, text: str) -> str:
     """Return a page that shows a text as it is, and that searches pass over."""
     language = _LANGUAGES.get(path.suffix[1:], "text")
-    fence = "`" * (1 + max(map(len, re.findall("`+", text)), default=2))
+    fence = "`" * (1 + max(2, *map(len, re.findall("`+", text)), 0))
     return f"---\nsearch:\n  exclude: true\n---\n\n# {path}\n\n{fence}{language}\n{text.rstrip()}\n{fence}\n"
 
 
