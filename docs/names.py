@@ -77,7 +77,11 @@ def _members(kind: type) -> Iterator[tuple[str, str, str]]:
         function = of.__func__ if isinstance(of, classmethod | staticmethod) else of
         if inspect.isfunction(function):
             named = [_bare(each) for each in _parameters(function)]
-            yield f"`{name}({', '.join(named)})`", f"`{_annotation(_returned(function))}`", _sentence(of)
+            yield (
+                f"`{name}({', '.join(named)})`",
+                f"`{_annotation(_returned(function))}`",
+                _sentence(of),
+            )
 
 
 def _returned(function: Any) -> Any:  # noqa: ANN401 - a function

@@ -83,11 +83,8 @@ def _shape(shape: Mapping[str, Any]) -> Iterator[str]:
         yield f"{_type(shape)}; {_limits(shape)}."
         return
     required = set(_required(shape))
-    heads = ("field", "type", "limits", "description")
-    if required:
-        heads = (*heads[:3], "always", heads[3])
     yield from table(
-        heads,
+        ("field", "type", "limits", *(["always"] if required else []), "description"),
         (
             (
                 f"`{name}`",

@@ -150,8 +150,7 @@ def _headers() -> Iterator[tuple[str, str]]:
     meanings = (
         "the `eventId`; the same at every attempt, so that a repeat is known",
         f"when the attempt was made, in seconds since 1970; refuse what is {signing.TOLERANCE} seconds away",
-        "`v1,` and the base64 of HMAC-SHA256 over identifier, time and body, joined by dots; one more"
-        f" behind a space for {signing.OVERLAP // 3_600_000_000} hours after a secret was replaced",
+        f"`v1,` and the base64 of HMAC-SHA256 over identifier, time and body, joined by dots; one more behind a space for {signing.OVERLAP // 3_600_000_000} hours after a secret was replaced",
     )
     return zip((f"`{name}`" for name in names), meanings, strict=True)
 
@@ -185,7 +184,9 @@ def metrics() -> Iterator[str]:
 
 def registered() -> list[Counter | Gauge | Histogram]:
     """Return the numbers of a process, in the order of their making."""
-    return [each for each in vars(Metrics()).values() if isinstance(each, Counter | Gauge | Histogram)]
+    return [
+        each for each in vars(Metrics()).values() if isinstance(each, Counter | Gauge | Histogram)
+    ]
 
 
 def shown(metric: Counter | Gauge | Histogram) -> str:

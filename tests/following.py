@@ -1,21 +1,21 @@
 """Following a page of the docs word for word, as somebody does who has only what it asks for.
 
-A page is its blocks, in their order. Each is done in one folder that is empty but for what stands in
-a clone beside the sources, by one shell that keeps what was exported:
+A page is its blocks, in their order. Each is done in one folder that is empty but for what stands
+in a clone beside the sources, by one shell that keeps what was exported:
 
     console     typed, and what is printed must be what is shown (`...` stands for anything)
-    sh          typed; it must succeed. A command of LASTING is left running, as in another terminal;
-                the same command again ends the one before. Several in one block are alternatives:
-                they must be commands that there are
+    sh          typed; it must succeed. A command of LASTING is left running, as in another
+                terminal; the same command again ends the one before. Several in one block are
+                alternatives: they must be commands that there are
     python      executed: as doctests where it has prompts, else as a program
     listener    what `python -m server listen` prints next
     yaml, json, ini                    read as what it is; other tests make more of some
     nginx, caddy, text                 left to other tests
     title="…"   of any block that is a file: written there, under this name
 
-What a page cannot know is put in its place: ports, secrets that a sandbox printed, the address of a
-database (`postgresql://tickets:…@db.example.com/NAME`). `pip install` is what the tests of the wheel
-do. Nothing else is left out.
+What a page cannot know is put in its place: ports, secrets that a sandbox printed, the address of
+a database (`postgresql://tickets:…@db.example.com/NAME`). `pip install` is what the tests of the
+wheel do. Nothing else is left out.
 """
 
 from __future__ import annotations
@@ -109,7 +109,7 @@ def matches(shown: str, printed: str) -> bool:
     return re.fullmatch(re.escape(shown).replace(r"\.\.\.", ".*"), printed) is not None
 
 
-def read(block: Block) -> Any:  # noqa: ANN401 - whatever the format gives
+def read(block: Block) -> Any:
     """Return what a block of a format of data says. Raises what its parser raises."""
     if block.kind == "yaml":
         return yaml.safe_load(block.text)
@@ -245,8 +245,8 @@ class Follower:
         if block.kind == "console":
             for command, shown in commands(block.text):
                 printed, _ = self.typed(self.filled(command))
-                shown = self.filled(shown).strip("\n")
-                assert matches(shown, printed), (block.line, command, shown, printed)
+                expected = self.filled(shown).strip("\n")
+                assert matches(expected, printed), (block.line, command, expected, printed)
         elif block.kind == "sh":
             self._typed_in(block)
         elif block.kind == "listener":

@@ -1,7 +1,7 @@
 """The documents show what happens, and leave out nothing that is public.
 
-What runs in the pages of docs/ is run by api/test_following.py; here are the documents beside it, the
-reference, and whether each public thing has its place in it.
+What runs in the pages of docs/ is run by api/test_following.py; here are the documents beside it,
+the reference, and whether each public thing has its place in it.
 """
 
 from __future__ import annotations

@@ -6,10 +6,8 @@ import json
 import re
 import shutil
 import time
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any, Final
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, Any, Final
+from xml.etree import ElementTree as ET
 
 import pytest
 import yaml
@@ -17,6 +15,10 @@ import yaml
 from server.signing import headers, key_of, shown
 from tests.api.conftest import _postgresql
 from tests.following import DOCS, ROOT, Follower, Site, blocks, following, is_command, read
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
 
 _HOOKS: Final = ".pre-commit-hooks.yaml"
 #: Pages that are followed in one go, since a later one begins where the earlier one ends, and what
@@ -45,7 +47,11 @@ CALM: Final = """\
 from hypothesis import HealthCheck, settings
 
 settings.register_profile(
-    "page", max_examples=20, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    "page",
+    max_examples=20,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("page")
 """
@@ -85,8 +91,10 @@ def test_page(pages: tuple[str, ...], tmp_path: Path) -> None:
 
 
 def _workflows(follower: Follower) -> None:
-    """What continuous integration is told to run runs, and fails where a ticket is broken."""
-    read_as = {e.title: read(e) for e in blocks(text_of("howto/check-in-ci.md")) if e.kind == "yaml"}
+    """Run what continuous integration is told to run; it fails where a ticket is broken."""
+    read_as = {
+        e.title: read(e) for e in blocks(text_of("howto/check-in-ci.md")) if e.kind == "yaml"
+    }
     steps = read_as[".github/workflows/tickets.yml"]["jobs"]["check"]["steps"]
     lines = [each["run"] for each in steps if "run" in each]
     lines += read_as[".gitlab-ci.yml"]["tickets"]["script"]
@@ -101,7 +109,7 @@ def _workflows(follower: Follower) -> None:
         lines.append(" ".join([hook["entry"], *hook.get("args", []), *chosen]))
     lines = [line for line in lines if not line.startswith("pip install")]
     assert [follower.typed(line)[1] for line in lines] == [0] * 5
-    results = ElementTree.parse(follower.folder / "tickets.xml").getroot()  # noqa: S314 - our own
+    results = ET.parse(follower.folder / "tickets.xml").getroot()  # noqa: S314 - our own
     assert len(list(results.iter("testcase"))) == 2
     report = json.loads((follower.folder / "tickets.sarif").read_text("utf-8"))
     assert report["version"] == "2.1.0"
@@ -110,7 +118,7 @@ def _workflows(follower: Follower) -> None:
 
 
 def _units(_: Follower) -> None:
-    """What the services are told to run are commands of ours."""
+    """See that what the services are told to run are commands of ours."""
     found = [read(e) for e in blocks(text_of("howto/run-on-postgresql.md")) if e.kind == "ini"]
     assert [
         is_command(unit["Service"]["ExecStart"].removeprefix("/opt/ttrules/.venv/bin/"))
