@@ -41,7 +41,7 @@ docs: $(VENV)/.made schemas ## Write docs/reference/ from spec/ and from the tab
 
 site: $(VENV)/.made ## Build build/site: the docs, to be read in a browser
 	$(BIN)/python docs/stage.py
-	NO_MKDOCS_2_WARNING=1 SOURCE_DATE_EPOCH=315532800 $(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 SOURCE_DATE_EPOCH=315532800 $(BIN)/mkdocs build --strict # --quiet would let warnings pass
 
 bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/run.py

@@ -202,6 +202,8 @@ class Follower:
                 "PATH": os.pathsep.join([*bins, os.environ["PATH"]]),
                 "PYTHONPATH": str(ROOT),
                 "COLUMNS": "80",
+                # Whoever has only what the page asks for has none of our plugins.
+                "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
                 "TTR_PORT": str(self.port),
                 "TTR_LOG_LEVEL": "WARNING",
                 "TTR_BACKOFFICE_URL": f"http://127.0.0.1:{self.port}",

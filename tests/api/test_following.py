@@ -27,9 +27,7 @@ JOURNEYS: Final[dict[tuple[str, ...], str]] = {
     ("howto/run-on-postgresql.md", "howto/rotate-secrets.md"): "",
     ("howto/back-up-and-restore.md",): """\
 createuser tickets && createdb --owner tickets tickets
-export THERE="postgresql://tickets:…@db.example.com/tickets"
-TTR_DATABASE_URL=$THERE python -m server migrate
-TTR_DATABASE_URL=$THERE python -m server operator add operator-a
+TTR_DATABASE_URL="postgresql://tickets:…@db.example.com/tickets" python -m server migrate
 """,
 }
 #: Those that need PostgreSQL; others run without.
@@ -44,11 +42,12 @@ PAGES: Final = [
 ]
 #: Hypothesis tries less, and knows no hurry, where it is the page that is tried.
 CALM: Final = """\
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 
 settings.register_profile(
     "page",
-    max_examples=20,
+    max_examples=8,
+    phases=[Phase.generate],
     deadline=None,
     derandomize=True,
     suppress_health_check=list(HealthCheck),
