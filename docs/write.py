@@ -43,7 +43,12 @@ _NOTE: Final = "<!-- Written by `make docs`; change the source named below, not 
 
 def pages() -> dict[str, str]:
     """Return the text of each page by file name."""
-    return {name: f"{_NOTE}\n\n{chr(10).join(write())}\n" for name, write in PAGES.items()}
+    return {name: _page(write()) for name, write in PAGES.items()}
+
+
+def _page(lines: Iterator[str]) -> str:
+    """Return a page. Its title comes first, or MkDocs calls it by the name of its file."""
+    return "\n".join([next(lines), "", _NOTE, *lines, ""])
 
 
 def _matrix() -> Iterator[str]:

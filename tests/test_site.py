@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import os
 import re
 import subprocess
@@ -110,6 +111,20 @@ def test_strict(site: Site) -> None:
 def test_nav() -> None:
     """Every page of docs/ can be chosen, once, and no other."""
     assert sorted(nav()) == sorted(str(each.relative_to(DOCS)) for each in DOCS.rglob("*.md"))
+
+
+def test_titles(site: Site) -> None:
+    """A page is chosen by its title."""
+    text = html.unescape(re.sub("<[^>]+>", "", (site.folder / "index.html").read_text("utf-8")))
+    titles = [(DOCS / page).read_text("utf-8").partition("\n")[0] for page in nav()]
+    assert [
+        title for title in titles if f"\n{title.removeprefix('# ')}\n" not in _lines(text)
+    ] == []
+
+
+def _lines(text: str) -> str:
+    """Return a text without the white space around its lines."""
+    return "\n".join(line.strip() for line in text.splitlines())
 
 
 def test_alone(site: Site) -> None:
