@@ -54,7 +54,7 @@ _MARK: Final = "--- end of output ---"
 #: How long a program may take to be there, or to print what is waited for, in seconds.
 _PATIENCE: Final = 60.0
 #: How long a page may take.
-_LONGEST: Final = 180.0
+_LONGEST: Final = 300.0
 #: What is another each time: moments, identifiers, addresses.
 _VARYING: Final = (
     (re.compile(r"\b[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z"), "MOMENT"),
