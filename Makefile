@@ -8,7 +8,7 @@ BACKOFFICE := --openapi spec/openapi.yaml --requirements spec/backoffice-require
 	--interpretation spec/backoffice-interpretation.yaml --lifecycle spec/lifecycle.yaml
 LOCKED := --extra cli --extra hypothesis --extra xlsx --group docs --group server --group test --group lint --group build --group bench
 
-.PHONY: help run test lint schemas bench soak docs wheel constraints clean
+.PHONY: help run test lint schemas bench soak docs site wheel constraints clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -39,6 +39,10 @@ schemas: $(VENV)/.made ## Compile spec/ to ttrules/schemas/ and server/rules/
 
 docs: $(VENV)/.made schemas ## Write docs/reference/ from spec/ and from the tables of the code
 	$(BIN)/python docs/write.py
+
+site: $(VENV)/.made ## Build build/site: the docs, to be read in a browser
+	$(BIN)/python docs/stage.py
+	NO_MKDOCS_2_WARNING=1 SOURCE_DATE_EPOCH=315532800 $(BIN)/mkdocs build --strict # --quiet would let warnings pass
 
 bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/run.py

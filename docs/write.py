@@ -9,13 +9,17 @@ is in its table.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.testing import CliRunner
 
+from docs.names import api
+from docs.operations import fields, http
+from docs.outgoing import events, metrics
+from docs.tables import slots as _slots
+from docs.tables import table as _table
 from server.__main__ import cli as server
 from server.backoffice import book as backoffice
 from server.config import SETTINGS
@@ -36,7 +40,7 @@ from ttrules.program import EXITS
 from ttrules.publish import shipped_openapi
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
     from ttrules import Book
 
@@ -47,7 +51,12 @@ _NOTE: Final = "<!-- Written by `make docs`; change the source named below, not 
 
 def pages() -> dict[str, str]:
     """Return the text of each page by file name."""
-    return {name: f"{_NOTE}\n\n{chr(10).join(write())}\n" for name, write in PAGES.items()}
+    return {name: _page(write()) for name, write in PAGES.items()}
+
+
+def _page(lines: Iterator[str]) -> str:
+    """Return a page. Its title comes first, or MkDocs calls it by the name of its file."""
+    return "\n".join([next(lines), "", _NOTE, *lines, ""])
 
 
 def _matrix() -> Iterator[str]:
@@ -302,26 +311,21 @@ def _decisions_of(book: Mapping[str, Any]) -> Iterator[str]:
     )
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    for row in (heads, ["---"] * len(heads), *rows):
-        cells = (" ".join(cell.split()).replace("|", r"\|") for cell in row)
-        yield f"| {' | '.join(cells)} |"
-
-
-def _slots(text: str) -> str:
-    return re.sub(r"\{(\w+)\}", r"*\1*", text)
-
-
 PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "matrix.md": _matrix,
+    "fields.md": fields,
     "backoffice-matrix.md": _backoffice_matrix,
     "findings.md": _findings,
+    "api.md": api,
     "decisions.md": _decisions,
     "cli.md": _cli,
     "server-cli.md": _server_cli,
     "settings.md": _settings,
     "filters.md": _filters,
+    "http.md": http,
     "errors.md": _errors,
+    "events.md": events,
+    "metrics.md": metrics,
 }
 
 

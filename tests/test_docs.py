@@ -1,4 +1,8 @@
-"""What the documents show is what happens."""
+"""The documents show what happens, and leave out nothing that is public.
+
+What runs in the pages of docs/ is run by api/test_following.py; here are the documents beside it,
+the reference, and whether each public thing has its place in it.
+"""
 
 from __future__ import annotations
 
@@ -7,21 +11,52 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
 
+import click
+import flask
 import pytest
 
+import ttrules
+from docs.operations import BESIDES, DOCUMENTS
+from docs.outgoing import registered, shown
 from docs.write import OPENAPI, PAGES, REFERENCE, pages
+from server import delivery, signing
+from server.__main__ import cli as server
+from server.app import _add_pages
+from server.config import SETTINGS
+from server.errors import KINDS
+from server.filtering import FIELDS, OPERATOR, OPERATOR_MEANINGS, OTHERS
+from server.observe import Metrics
+from server.retrying import STEPS, Fate
+from tests.benchmarks.delivering import FLOORS
+from tests.following import DOCS, ROOT, blocks, commands, is_command
+from tests.test_site import nav
+from ttrules import strategies
+from ttrules.book import shipped
+from ttrules.cli import FORMATS, cli
+from ttrules.codes import FORMATS as STRING_FORMATS
+from ttrules.codes import MESSAGES, RELATIONS, REQUIREMENTS
+from ttrules.program import EXITS
 from ttrules.publish import openapi_of
 from ttrules.spec import load_spec
 
-ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
-#: Their commands need a server or Node.js: see api/test_tutorial.py, api/test_receiving.py,
-#: api/test_check.py and test_other_validators.py.
-_SERVED = {"tutorial.md", "receive-events.md", "check-in-the-browser.md", "other-languages.md"}
-_BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+#: The documents beside docs/, whose commands are run where they stand.
+BESIDE: Final = sorted(ROOT.glob("*.md"))
+DOCUMENTS_ALL: Final = [*BESIDE, *sorted(DOCS.rglob("*.md"))]
+#: What a block of a page may be, and who sees that it holds.
+KINDS_OF_BLOCKS: Final = {
+    *("console", "sh", "python", "yaml", "json", "ini", "listener"),  # tests/following.py
+    *("nginx", "caddy"),  # api/test_proxy.py
+    "js",  # run where its page says how
+    *("java", "go", "csharp"),  # nobody: there are no such compilers and packages where tests run
+}
+#: Pages whose blocks of text are drawings; those of the reference are written by docs/write.py.
+DRAWN: Final = {"ARCHITECTURE.md", "docs/explanation/delivery.md"}
+_LINK: Final = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 
 class Shown(NamedTuple):
@@ -32,20 +67,18 @@ class Shown(NamedTuple):
     output: str
 
 
-def shown() -> list[Shown]:
-    """Return every command that a console block of a document shows."""
-    found = []
-    for document in DOCUMENTS:
-        if document.name in _SERVED:
-            continue
-        for block in _BLOCK.findall(document.read_text("utf-8")):
-            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-                command, _, output = part.partition("\n")
-                found.append(Shown(document.name, command, output))
-    return found
+def shown_commands() -> list[Shown]:
+    """Return every command that a console block of a document beside docs/ shows."""
+    return [
+        Shown(document.name, command, output)
+        for document in BESIDE
+        for block in blocks(document.read_text("utf-8"))
+        if block.kind == "console"
+        for command, output in commands(block.text)
+    ]
 
 
-@pytest.mark.parametrize("example", shown(), ids=lambda example: example.command)
+@pytest.mark.parametrize("example", shown_commands(), ids=lambda example: example.command)
 def test_console(example: Shown) -> None:
     """A command that a document shows prints what stands below it, to the letter."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
@@ -58,12 +91,32 @@ def test_console(example: Shown) -> None:
         text=True,
         check=False,
     )
-    assert ran.stdout + ran.stderr == example.output
+    assert (ran.stdout + ran.stderr).rstrip("\n") == example.output
 
 
 def test_console_blocks_are_found() -> None:
     """The first screen of the README has a command with its output."""
-    assert "ttrules check docs/examples/complaint-add/broken.json" in [e.command for e in shown()]
+    named = [example.command for example in shown_commands()]
+    assert "ttrules check docs/examples/complaint-add/broken.json" in named
+
+
+@pytest.mark.parametrize("document", BESIDE, ids=lambda path: path.name)
+def test_lines(document: Path) -> None:
+    """A line that is to be typed calls what there is: those of docs/ are typed by other tests."""
+    for block in blocks(document.read_text("utf-8")):
+        for line in block.text.splitlines() if block.kind == "sh" else ():
+            known = line.startswith(("pip install ", "make ", "export TTR_")) or is_command(line)
+            assert known, (block.line, line)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS_ALL, ids=lambda path: str(path.relative_to(ROOT)))
+def test_blocks(document: Path) -> None:
+    """A block is of a kind that some test sees through, or is a drawing that is known as one."""
+    name = str(document.relative_to(ROOT))
+    allowed = KINDS_OF_BLOCKS | ({"text"} if name in DRAWN or "reference" in name else set())
+    found = blocks(document.read_text("utf-8"))
+    assert [each for each in found if each.kind not in allowed] == []
+    assert document.read_text("utf-8").count("\n```") == 2 * len(found)
 
 
 def test_reference() -> None:
@@ -80,7 +133,142 @@ def test_openapi() -> None:
     assert openapi_of(files["openapi"], load_spec(**files)) == OPENAPI.read_bytes()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def _options(group: click.Group, name: str) -> Iterator[str]:
+    """Yield the commands of a group with their options, as the reference has them."""
+    for command in group.commands.values():
+        full = f"{name} {command.name}"
+        if isinstance(command, click.Group):
+            yield f"## {full}\n"
+            yield from _options(command, full)
+            continue
+        yield f"## {full}\n"
+        for each in command.params:
+            if isinstance(each, click.Option):
+                yield f"## {full}\n {each.opts[-1]}"
+
+
+def _fields() -> Iterator[str]:
+    for document, _ in DOCUMENTS.values():
+        for name, shape in document["components"]["schemas"].items():
+            yield f"## {name}\n"
+            for field in shape.get("properties", {}):
+                yield f"## {name}\n | `{field}` |"
+
+
+def _operations() -> Iterator[str]:
+    for document, _ in DOCUMENTS.values():
+        for path, item in document["paths"].items():
+            for method, operation in item.items():
+                if method != "parameters":
+                    yield f"### {method.upper()} {path}\n `{operation['operationId']}`"
+                    for status in operation["responses"]:
+                        yield f"### {method.upper()} {path}\n | {status} |"
+
+
+def _ticked(names: Any) -> list[str]:
+    return [f"`{name}`" for name in names]
+
+
+#: What is public, where it stands, and how: what follows a line break stands in that section.
+PUBLIC: Final[dict[str, tuple[str, list[str]]]] = {
+    "names": (
+        "api.md",
+        [
+            *(f"### ttrules.{name}\n" for name in ttrules.__all__),
+            *(f"### ttrules.strategies.{name}\n" for name in strategies.__all__),
+        ],
+    ),
+    "commands": ("cli.md", [*_options(cli, "ttrules"), *_ticked(EXITS), *_ticked(FORMATS)]),
+    "commands of the server": ("server-cli.md", [*_options(server, "python -m server")]),
+    "settings": ("settings.md", _ticked(SETTINGS)),
+    "codes": (
+        "findings.md",
+        _ticked([*MESSAGES, *REQUIREMENTS, *RELATIONS, *STRING_FORMATS]),
+    ),
+    "errors": ("errors.md", _ticked(KINDS)),
+    "filters": (
+        "filters.md",
+        [*_ticked([*FIELDS, *OTHERS, OPERATOR]), *(f"`name.{e}=value`" for e in OPERATOR_MEANINGS)],
+    ),
+    "fields": ("fields.md", [*_fields()]),
+    "operations": ("http.md", [*_operations(), *_ticked(BESIDES)]),
+    "events": (
+        "events.md",
+        [
+            *(f"## {name}\n" for name in shipped().data["lifecycle"]["events"]),
+            *_ticked(signing.headers("", 0, b"", [])),
+            *(f"| {number} | {step:,} |" for number, step in enumerate(STEPS, 1)),
+        ],
+    ),
+    "numbers": (
+        "metrics.md",
+        [
+            *(f"`{family.name}" for family in Metrics().registry.collect()),
+            *_ticked([*get_args(Fate), "lost"]),
+        ],
+    ),
+    "processes and rows": (
+        "matrix.md",
+        [
+            *shipped().processes(),
+            *(
+                f"## {entity}\n | `{field}` |"
+                for entity, rows in shipped().data["entities"].items()
+                for field in rows
+            ),
+        ],
+    ),
+}
+
+
+@pytest.mark.parametrize("what", PUBLIC)
+def test_public(what: str) -> None:
+    """Whatever is public stands on a page of the reference that can be chosen in the site."""
+    page, names = PUBLIC[what]
+    text = (REFERENCE / page).read_text("utf-8")
+    assert names
+    assert [name for name in names if not _stands(name, text)] == []
+    assert f"reference/{page}" in nav()
+
+
+def _stands(name: str, text: str) -> bool:
+    """Say whether a name stands in a text, under its heading where it has one."""
+    heading, _, rest = name.partition("\n")
+    if "\n" not in name:
+        return name in text
+    level = heading.partition(" ")[0]
+    sections = re.split(rf"^(?={level} )", text, flags=re.MULTILINE)
+    return any(part.startswith(f"{heading}\n") and rest.strip() in part for part in sections)
+
+
+def test_numbers() -> None:
+    """The names of numbers are those that Prometheus reads."""
+    families = Metrics().registry.collect()
+    names = [each.name + "_total" * (each.type == "counter") for each in families]
+    assert sorted(map(shown, registered())) == sorted(names)
+
+
+def test_besides() -> None:
+    """What the server answers beside its operations is told, and nothing else."""
+    app = flask.Flask("pages")
+    public = {doc["servers"][0]["url"]: doc for doc, _ in DOCUMENTS.values()}
+    _add_pages(app, None, None, "", public)  # type: ignore[arg-type]  # nothing is asked of them
+    parts = {"/ui", "/ui/<path:name>", "/static/<path:filename>"}  # of the page /ui/, of Flask
+    rules = {f"GET {rule.rule}" for rule in app.url_map.iter_rules() if rule.rule not in parts}
+    assert rules == BESIDES.keys() - {"POST /oauth2/token"}
+
+
+def test_figures() -> None:
+    """The figures of the page about delivery are those of the code."""
+    text = (DOCS / "explanation/delivery.md").read_text("utf-8")
+    rows = dict(re.findall(r"^\| (.*?) \| ([0-9]+)", text, re.MULTILINE))
+    assert list(map(int, rows.values())) == [FLOORS["sqlite"], FLOORS["postgresql"], 1]
+    assert f"more than {delivery._MOST} attempts" in text
+    assert delivery._FEWEST == 2
+    assert len(STEPS) == 10
+
+
+@pytest.mark.parametrize("document", DOCUMENTS_ALL, ids=lambda path: str(path.relative_to(ROOT)))
 def test_links(document: Path) -> None:
     """A link within the project leads somewhere."""
     for target in _LINK.findall(document.read_text("utf-8")):
@@ -90,6 +278,6 @@ def test_links(document: Path) -> None:
 def test_make_targets() -> None:
     """Every target of make that a document names is one."""
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE))
-    for document in DOCUMENTS:
+    for document in DOCUMENTS_ALL:
         named = re.findall(r"(?:^|`)make ([a-z]+)", document.read_text("utf-8"), re.MULTILINE)
         assert set(named) <= targets, document

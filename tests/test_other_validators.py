@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from random import Random
@@ -93,30 +91,6 @@ class TestOpenAPI:
         payloads = payloads_of(process, FEW)
         verdicts = verdicts_of_ajv(schema, payloads)
         assert verdicts == [ttrules.is_valid(payload, process) for payload in payloads]
-
-
-@needs_ajv
-def test_how_to(tmp_path: Path) -> None:
-    """The program in docs/howto/other-languages.md prints what the page shows, to the letter."""
-    page = (ROOT / "docs/howto/other-languages.md").read_text("utf-8")
-    (program,) = re.findall(r"^```js\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    (block,) = re.findall(r"^```console\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
-    (tmp_path / "check.mjs").write_text(program, "utf-8")
-    (tmp_path / "node_modules").symlink_to(NODE / "node_modules")
-    (tmp_path / "docs").symlink_to(ROOT / "docs")
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-        command, _, output = part.partition("\n")
-        ran = subprocess.run(  # noqa: S602 - our own page
-            command,
-            shell=True,
-            cwd=tmp_path,
-            env={**os.environ, "PATH": path},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert ran.stdout + ran.stderr == output
 
 
 def schema_of(process: str) -> dict[str, Any]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,7 +21,6 @@ from server.sentences import Told, near
 from server.wire import Asked
 from tests.api.conftest import BASE, Client, serving, started
 from tests.api.test_protocol import MALFORMED, one_shape
-from tests.api.test_tutorial import matches
 from ttrules.book import shipped
 from ttrules.example import example
 from ttrules.judging import Judge, Question
@@ -38,7 +34,6 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
 PAGES = ROOT / "server" / "pages"
-PAGE = (ROOT / "docs/howto/check-in-the-browser.md").read_text("utf-8")
 BOOK = shipped()
 SLUGS = [BOOK.slug(each) for each in BOOK.processes()]
 JSON = {"Content-Type": "application/json"}
@@ -473,23 +468,3 @@ class TestPage:
         addresses = [given[name] for name in ("check", "tickets", "document", "matrix", "try")]
         assert all(each.startswith("/gateway/") for each in addresses)
         assert given["operator"] == "OPERATOR"
-
-
-def test_document(sandbox: Sandbox) -> None:
-    """Every command of the how-to prints what it shows."""
-    given = {"API": sandbox.root + BASE}
-    given["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    blocks = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    shown = [part for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
-    assert len(shown) == 3
-    for part in shown:
-        command, _, expected = part.partition("\n")
-        ran = subprocess.run(  # noqa: S603 - commands of ours
-            ["bash", "-c", command],  # noqa: S607 - the shell of whoever follows it
-            cwd=ROOT,
-            env={**os.environ, **given},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        assert matches(expected.strip("\n"), ran.stdout.strip("\n")), (command, ran.stdout)
