@@ -8,7 +8,7 @@ would obey.
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ttrules.codes import KEYWORD_CODES, REQUIREMENTS
 from ttrules.findings import Finding
@@ -20,12 +20,20 @@ if TYPE_CHECKING:
     from ttrules.book import Book
     from ttrules.report import Style
 
-    #: Something that is so, and why ("" where no reason is given).
-    Point: TypeAlias = tuple[str, str]
-
 #: What a shape says that is told beside its type, as it stands there.
 _LIMITS: Final = frozenset({*KEYWORD_CODES, "nullable"} - {"type", "enum"})
 _NARROWEST: Final = 40
+
+
+class Point(NamedTuple):
+    """Something that is so, why (empty where no reason is given), and where it is so.
+
+    `processes` are the names of those that it holds in; all of them where there are none.
+    """
+
+    text: str
+    reason: str = ""
+    processes: tuple[str, ...] = ()
 
 
 def rows_named(book: Book, name: str) -> list[str]:
@@ -68,19 +76,38 @@ def explain(book: Book, row: str, style: Style, width: int) -> Iterator[str]:
     for cell in cells:
         yield from _lines(f"{cell.process}: {cell.requirement}", width, 2)
         yield from _lines(REQUIREMENTS[cell.requirement], width, 6)
-    for title, points in (
-        ("Conditions", _conditions(book.data, entity, field)),
-        ("Choice of process", _selection(book.data, entity, field)),
-        ("Changes", _changes(book.data, entity, field)),
-        ("Decisions", _decisions(book.data, row)),
-    ):
-        told = list(points)
-        yield from ["", style(title, bold=True)] if told else []
-        for point, reason in told:
-            yield from _lines(point, width, 2)
-            yield from _lines(f"Why: {reason}" if reason else "", width, 6)
+    for title, points in points_on(book.data, entity, field).items():
+        yield from ["", style(title, bold=True)]
+        for each in points:
+            where = f" ({', '.join(each.processes)})" if each.processes else ""
+            yield from _lines(each.text + where, width, 2)
+            yield from _lines(f"Why: {each.reason}" if each.reason else "", width, 6)
     yield ""
     yield from _lines(f"Source: {cells[0].source}", width, 0)
+
+
+def points_on(book: Mapping[str, Any], entity: str, field: str) -> dict[str, list[Point]]:
+    """Return what a compiled book says of a field beside its codes, by the title it goes under."""
+    told = {
+        "Conditions": list(_conditions(book, entity, field)),
+        "Choice of process": list(_selection(book, entity, field)),
+        "Changes": list(_changes(book, entity, field)),
+        "Decisions": list(_decisions(book, f"{entity}.{field}")),
+    }
+    return {title: points for title, points in told.items() if points}
+
+
+def shape_of(row: Mapping[str, Any]) -> tuple[str, list[str], list[str]]:
+    """Return the type of a row of a compiled book, its limits, and the values it is bound to."""
+    shape, item = row["shape"], row["shape"].get("items", {})
+    limits = [
+        f"{name} {value}"
+        for part in (shape, item)
+        for name, value in part.items()
+        if name in _LIMITS
+    ]
+    values = shape.get("enum") or item.get("enum") or ()
+    return row["type"] or "no type", limits, [*map(str, values)]
 
 
 def _lines(text: str, width: int, indent: int) -> list[str]:
@@ -95,25 +122,17 @@ def _lines(text: str, width: int, indent: int) -> list[str]:
 
 
 def _type(row: Mapping[str, Any]) -> str:
-    """Return the type of a field with its values and limits."""
-    shape, item = row["shape"], row["shape"].get("items", {})
-    limits = [
-        f"{name} {value}"
-        for part in (shape, item)
-        for name, value in part.items()
-        if name in _LIMITS
-    ]
-    text = ", ".join([row["type"] or "no type", *limits])
-    values = shape.get("enum") or item.get("enum")
-    return f"{text}; one of: {', '.join(map(str, values))}" if values else text
+    """Return the type of a field with its values and limits, in a line."""
+    name, limits, values = shape_of(row)
+    text = ", ".join([name, *limits])
+    return f"{text}; one of: {', '.join(values)}" if values else text
 
 
 def _conditions(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point]:
     for each in book["conditions"]:
         if each["entity"] == entity and field in each["fields"]:
-            names = ", ".join(each["processes"])
             if each["relation"] == "optional":
-                yield f"No condition; it is optional. ({names})", each["reason"]
+                text = "No condition; it is optional."
             else:
                 params = {key: each[key] for key in ("relation", "fields", "when")}
                 told = Finding(
@@ -126,7 +145,8 @@ def _conditions(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Po
                     process=None,
                     params=params,
                 )
-                yield f"{told.message} ({names})", each["reason"]
+                text = told.message
+            yield Point(text, each["reason"], tuple(each["processes"]))
 
 
 def _selection(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point]:
@@ -134,21 +154,21 @@ def _selection(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Poi
         values = [
             f"{each['value']} ({each['operation']}): {each['name']}" for each in book["processes"]
         ]
-        yield "; ".join(values) + ".", book["selection"]["reason"]
+        yield Point("; ".join(values) + ".", book["selection"]["reason"])
 
 
 def _changes(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point]:
     if field in book["immutable"].get(entity, ()):
-        yield "A change may repeat it but not alter it.", ""
+        yield Point("A change may repeat it but not alter it.")
     cycle = book["lifecycle"]
     if cycle is not None and (entity, field) == (book["root"], cycle["field"]):
-        yield f"A new ticket is {cycle['initial']}.", ""
+        yield Point(f"A new ticket is {cycle['initial']}.")
         for status, following in cycle["moves"].items():
             after = ", ".join(move["to"] for move in following)
-            yield f"{status}: then {after or 'nothing more'}", ""
+            yield Point(f"{status}: then {after or 'nothing more'}")
 
 
 def _decisions(book: Mapping[str, Any], row: str) -> Iterator[Point]:
     for each in book["decisions"]:
         if row in each.get("fields", ()):
-            yield f"{each['topic']}: {each['decision']}", each["reason"]
+            yield Point(f"{each['topic']}: {each['decision']}", each["reason"])
