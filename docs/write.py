@@ -1,4 +1,4 @@
-"""Writing docs/reference/: pages that say nothing that spec/ or a table of the code does not say.
+"""Writing docs/reference/, and the matrix beside it: pages that say nothing that spec/ or a table of the code does not say.
 
 `make docs` runs it; tests/test_docs.py compares. A page is a function of the compiled book, the
 tables of the code and the command line, so a new code, command or decision is in the docs once it
@@ -26,14 +26,15 @@ from ttrules.cli import FORMATS, cli
 from ttrules.codes import FORMATS as STRING_FORMATS
 from ttrules.codes import MESSAGES, RELATIONS, REQUIREMENTS
 from ttrules.lint import oddities
+from ttrules.page import page_of
 from ttrules.program import EXITS
+from ttrules.sheets import Part, csv_of, markdown_table, sections
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping
 
-    from ttrules import Book
-
-REFERENCE: Final = Path(__file__).parent / "reference"
+DOCS: Final = Path(__file__).parent
+REFERENCE: Final = DOCS / "reference"
 _NOTE: Final = "<!-- Written by `make docs`; change the source named below, not this page. -->"
 
 
@@ -49,7 +50,7 @@ def _matrix() -> Iterator[str]:
     yield "From [spec/requirements.yaml](../../spec/requirements.yaml); types and descriptions from"
     yield "[spec/openapi.yaml](../../spec/openapi.yaml)."
     yield ""
-    yield from _rows(book)
+    yield from sections(Part.of(book))
 
 
 def _backoffice_matrix() -> Iterator[str]:
@@ -60,42 +61,11 @@ def _backoffice_matrix() -> Iterator[str]:
     yield "[spec/backoffice-interpretation.yaml](../../spec/backoffice-interpretation.yaml), which are ours:"
     yield "the document rules what operators send, and says nothing of how the rest comes to be."
     yield ""
-    yield from _rows(book)
+    yield from sections(Part.of(book))
     yield "\n## Conditions\n"
     yield from _conditions_of(book.data)
     yield "\n## Decisions\n"
     yield from _decisions_of(book.data)
-
-
-def _rows(book: Book) -> Iterator[str]:
-    """Yield the codes of a matrix, and a table for each entity."""
-    names = book.processes()
-    yield from _table(("code", "meaning"), ((f"`{c}`", m) for c, m in _used(book.data).items()))
-    for entity, rows in book.data["entities"].items():
-        yield f"\n## {entity}\n"
-        yield from _table(
-            ("field", "type", *names, "description"),
-            (
-                (
-                    f"`{field}`",
-                    f"`{row['type']}`" if row["type"] else "",
-                    *row["requirements"],
-                    row["description"],
-                )
-                for field, row in rows.items()
-            ),
-        )
-
-
-def _used(data: Mapping[str, Any]) -> dict[str, str]:
-    """Return the codes that the matrix has, with their meaning."""
-    codes = {
-        code
-        for rows in data["entities"].values()
-        for row in rows.values()
-        for code in row["requirements"]
-    }
-    return {code: text for code, text in REQUIREMENTS.items() if code in codes}
 
 
 def _findings() -> Iterator[str]:
@@ -104,16 +74,24 @@ def _findings() -> Iterator[str]:
     yield "From [ttrules/codes.py](../../ttrules/codes.py). Codes are stable; sentences are for"
     yield "people and may change. One defect is one finding."
     yield "\n## Finding codes\n"
-    yield from _table(("code", "sentence"), ((f"`{c}`", _slots(t)) for c, t in MESSAGES.items()))
+    yield from markdown_table(
+        ("code", "sentence"), ((f"`{c}`", _slots(t)) for c, t in MESSAGES.items())
+    )
     yield "\n## Requirement codes\n"
-    yield from _table(("code", "meaning"), ((f"`{c}`", text) for c, text in REQUIREMENTS.items()))
+    yield from markdown_table(
+        ("code", "meaning"), ((f"`{c}`", text) for c, text in REQUIREMENTS.items())
+    )
     yield "\n## Relations\n"
     yield "What a condition of a process-dependent cell may ask of the fields of one object."
     yield ""
-    yield from _table(("relation", "rule"), ((f"`{r}`", _slots(t)) for r, t in RELATIONS.items()))
+    yield from markdown_table(
+        ("relation", "rule"), ((f"`{r}`", _slots(t)) for r, t in RELATIONS.items())
+    )
     yield "\n## Formats that are enforced\n"
     formats = STRING_FORMATS.items()
-    yield from _table(("format", "what to write"), ((f"`{n}`", text) for n, (_, text) in formats))
+    yield from markdown_table(
+        ("format", "what to write"), ((f"`{n}`", text) for n, (_, text) in formats)
+    )
 
 
 def _cli() -> Iterator[str]:
@@ -122,7 +100,7 @@ def _cli() -> Iterator[str]:
     yield "From [ttrules/cli.py](../../ttrules/cli.py) and its neighbours."
     yield f"Formats of a report: {', '.join(f'`{name}`' for name in FORMATS)}."
     yield "\n## Exit codes\n"
-    yield from _table(("code", "meaning"), ((f"`{c}`", text) for c, text in EXITS.items()))
+    yield from markdown_table(("code", "meaning"), ((f"`{c}`", text) for c, text in EXITS.items()))
     for name in ("", *cli.commands):
         yield from _help(cli, "ttrules", *name.split())
 
@@ -162,7 +140,7 @@ def _settings() -> Iterator[str]:
     yield "value that it cannot have stops the start with a sentence. Sizes are bytes, or K, M or G of"
     yield "them."
     yield ""
-    yield from _table(
+    yield from markdown_table(
         ("variable", "default", "value", "meaning"),
         (
             (f"`{name}`", f"`{each.default}`" if each.default else "", each.expected, each.meaning)
@@ -180,7 +158,7 @@ def _filters() -> Iterator[str]:
     yield "belongs to a value. Dates compare as instants, and a bare day stands for all of it in UTC."
     yield "A member that is not there equals nothing, and is sorted last."
     yield "\n## Members that can be filtered and sorted by\n"
-    yield from _table(
+    yield from markdown_table(
         ("parameter", "member", "compares as"),
         ((f"`{name}`", f"`{of}`", FILTERED.get(of, "text")) for name, of in FIELDS.items()),
     )
@@ -188,7 +166,7 @@ def _filters() -> Iterator[str]:
     signs: dict[str, list[str]] = {}
     for sign, operator in SIGNS.items():
         signs.setdefault(operator, []).append(f"`{sign}`")
-    yield from _table(
+    yield from markdown_table(
         ("written", "or", "asks that"),
         (
             (f"`name.{each}=value`", " ".join(signs.get(each, ())), meaning)
@@ -200,7 +178,7 @@ def _filters() -> Iterator[str]:
     yield ""
     shared = load()["components"]["parameters"].values()
     parameters = [*shared, load_backoffice()["components"]["parameters"]["FilterOperator"]]
-    yield from _table(
+    yield from markdown_table(
         ("parameter", "meaning"),
         (
             (f"`{each['name']}`", each["description"])
@@ -217,7 +195,7 @@ def _errors() -> Iterator[str]:
     yield "object with `code`, `reason`, `message`, `status` and `@type`; findings of ttrules stand in"
     yield "`violations` and `warnings`. Only `/oauth2/token` answers as RFC 6749 has it."
     yield ""
-    yield from _table(
+    yield from markdown_table(
         ("status", "code", "reason", "what to do"),
         ((str(k.status), f"`{code}`", k.reason, k.message) for code, k in KINDS.items()),
     )
@@ -238,7 +216,7 @@ def _decisions() -> Iterator[str]:
     yield "\n## Oddities of the document\n"
     yield "As `ttrules lint` finds them. They are enforced as they stand, not mended."
     yield ""
-    yield from _table(
+    yield from markdown_table(
         ("about", "what", "decided under"),
         (
             (f"`{each.about}`", each.text, ", ".join(each.decided))
@@ -249,7 +227,7 @@ def _decisions() -> Iterator[str]:
 
 
 def _conditions_of(book: Mapping[str, Any]) -> Iterator[str]:
-    yield from _table(
+    yield from markdown_table(
         ("entity", "fields", "relation", "why"),
         (
             (each["entity"], ", ".join(each["fields"]), f"`{each['relation']}`", each["reason"])
@@ -259,16 +237,10 @@ def _conditions_of(book: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _decisions_of(book: Mapping[str, Any]) -> Iterator[str]:
-    yield from _table(
+    yield from markdown_table(
         ("topic", "decision", "why"),
         ((each["topic"], each["decision"], each["reason"]) for each in book["decisions"]),
     )
-
-
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    for row in (heads, ["---"] * len(heads), *rows):
-        cells = (" ".join(cell.split()).replace("|", r"\|") for cell in row)
-        yield f"| {' | '.join(cells)} |"
 
 
 def _slots(text: str) -> str:
@@ -288,8 +260,14 @@ PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
 }
 
 
+#: What lies beside the pages: the matrix as files of its own.
+FILES: Final[dict[str, Callable[[Part], bytes]]] = {"matrix.html": page_of, "matrix.csv": csv_of}
+
+
 def main() -> None:
-    """Write the pages."""
+    """Write the pages and the files."""
+    for name, written in FILES.items():
+        (DOCS / name).write_bytes(written(Part.of(shipped())))
     REFERENCE.mkdir(exist_ok=True)
     for name, text in pages().items():
         (REFERENCE / name).write_text(text, encoding="utf-8")

@@ -127,14 +127,12 @@ def _chip(code: str) -> str:
 def _body(part: Part, entity: str) -> str:
     """Return the rows of an entity."""
     span = len(part.processes) + 2
-    lines = [
-        f'<tbody data-entity="{_text(entity)}">',
-        f'<tr class="entity"><th scope="rowgroup" colspan="{span}">'
-        f"<span>{_text(entity)}</span></th></tr>",
-    ]
+    head = f'<th scope="rowgroup" colspan="{span}"><span>{_text(entity)}</span></th>'
+    lines = [f'<tbody data-entity="{_text(entity)}">', f'<tr class="entity">{head}</tr>']
     for field, row in part.data["entities"][entity].items():
+        name = f"{entity}.{field}"
         cells = "".join(
-            f'<td id="{_text(f"{entity}.{field}/{slug(process)}")}">{_link(entity, field, code)}</td>'
+            f'<td id="{_text(f"{name}/{slug(process)}")}">{_link(name, code)}</td>'
             for process, code in _codes(part, row)
         )
         lines.append(
@@ -145,11 +143,11 @@ def _body(part: Part, entity: str) -> str:
     return "\n".join([*lines, "</tbody>"])
 
 
-def _link(entity: str, field: str, code: str) -> str:
+def _link(name: str, code: str) -> str:
     """Return a code that leads to what there is to know of it."""
     meaning = REQUIREMENTS[code]
     return (
-        f'<a class="code {_CLASSES.get(code, "d")}" href="#{_text(f"{entity}.{field}")}"'
+        f'<a class="code {_CLASSES.get(code, "d")}" href="#{_text(name)}"'
         f' title="{meaning}" aria-label="{code}: {_short(code)}">{code}</a>'
     )
 
@@ -182,7 +180,9 @@ def _note(part: Part, entity: str, field: str, number: int, odd: Iterable[Oddity
         f'<span class="meaning">{_text(REQUIREMENTS[code])}</span></li>'
         for process, code in _codes(part, row)
     )
-    described = f'<p class="description">{_text(row["description"])}</p>' if row["description"] else ""
+    described = (
+        f'<p class="description">{_text(row["description"])}</p>' if row["description"] else ""
+    )
     told = "".join(
         f"<div><dt>{title}</dt>{''.join(_fact(each, part) for each in points)}</div>"
         for title, points in facts.items()

@@ -142,7 +142,7 @@ def _not_computed(text: str) -> str:
 
 
 def as_meant(text: str) -> str:
-    """Return what a cell of a CSV file says: without the apostrophe that keeps it from computing."""
+    """Return what a cell of CSV says, without the apostrophe that keeps it from computing."""
     return text[1:] if _ESCAPED.match(text) else text
 
 
