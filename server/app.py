@@ -261,7 +261,7 @@ def _add_pages(
 
 
 def _add_matrix(pages: flask.Flask) -> None:
-    """Add the page of the operators' matrix, which asks for nothing and runs only its own script."""
+    """Add the page of the operators' matrix, which loads nothing and runs its own script only."""
     text = page_of(Part.of(shipped()))
     tag = sha256(text).hexdigest()[:32]
     headers = {
