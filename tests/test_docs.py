@@ -11,7 +11,9 @@ from typing import NamedTuple
 
 import pytest
 
-from docs.write import PAGES, REFERENCE, pages
+from docs.write import DOCS, FILES, PAGES, REFERENCE, pages
+from ttrules.book import shipped
+from ttrules.sheets import Part
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
@@ -67,6 +69,12 @@ def test_reference() -> None:
     """The pages of the reference are what `make docs` writes, and no others lie there."""
     assert {path.name: path.read_text("utf-8") for path in REFERENCE.iterdir()} == pages()
     assert PAGES.keys() == pages().keys()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_matrix_files(name: str) -> None:
+    """So are the matrix as a page and as a table, byte for byte."""
+    assert (DOCS / name).read_bytes() == FILES[name](Part.of(shipped()))
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from ttrules.sheets import Part
 
 _FACES: Final = Path(__file__).parent / "faces"
+#: What stands before the name of a field in the anchor of its note. The bare name is the script's.
+_NOTE: Final = "about:"
 _HUMP: Final = re.compile(r"(?<=[a-z0-9.])(?=[A-Z@])")
 #: The class of each code; those that are process dependent have one in common.
 _CLASSES: Final = {"R": "r", "O": "o", "P": "p", "-": "n"}
@@ -132,8 +134,7 @@ def _body(part: Part, entity: str) -> str:
     for field, row in part.data["entities"][entity].items():
         name = f"{entity}.{field}"
         cells = "".join(
-            f'<td id="{_text(f"{name}/{slug(process)}")}">{_link(name, code)}</td>'
-            for process, code in _codes(part, row)
+            f"<td>{_link(name, slug(process), code)}</td>" for process, code in _codes(part, row)
         )
         lines.append(
             f'<tr data-field="{_text(field)}"><th scope="row"><code>{_name(field)}</code>'
@@ -143,11 +144,12 @@ def _body(part: Part, entity: str) -> str:
     return "\n".join([*lines, "</tbody>"])
 
 
-def _link(name: str, code: str) -> str:
+def _link(name: str, process: str, code: str) -> str:
     """Return a code that leads to what there is to know of it."""
     meaning = REQUIREMENTS[code]
     return (
-        f'<a class="code {_CLASSES.get(code, "d")}" href="#{_text(name)}"'
+        f'<a id="{_text(f"{name}/{process}")}" href="#{_NOTE}{_text(name)}"'
+        f' class="code {_CLASSES.get(code, "d")}"'
         f' title="{meaning}" aria-label="{code}: {_short(code)}">{code}</a>'
     )
 
@@ -189,7 +191,7 @@ def _note(part: Part, entity: str, field: str, number: int, odd: Iterable[Oddity
         if points
     )
     return (
-        f'<article class="note" id="{_text(name)}"><h3>{_name(name)}</h3>'
+        f'<article class="note" id="{_NOTE}{_text(name)}"><h3>{_name(name)}</h3>'
         f"{described}"
         f'<ul class="codes">{codes}</ul><dl class="facts">{told}</dl></article>'
     )

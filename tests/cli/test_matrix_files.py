@@ -112,11 +112,11 @@ class Page(HTMLParser):
         self.loads += [
             told[name] for name in ("src", "href") if name in told and told[name][:1] != "#"
         ]
-        self._cell = told.get("id") if tag == "td" else self._cell
+        self._cell = told.get("id") if tag == "a" else self._cell
 
     def handle_endtag(self, tag: str) -> None:
         """Note that a cell is over."""
-        self._cell = None if tag == "td" else self._cell
+        self._cell = None if tag == "a" else self._cell
 
     def handle_data(self, data: str) -> None:
         """Note the text of a cell."""

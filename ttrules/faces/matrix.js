@@ -14,8 +14,8 @@
     const entity = row.parentElement.dataset.entity;
     const name = `${entity}.${row.dataset.field}`;
     const told = [...row.querySelectorAll("th, .about")].map((each) => each.textContent);
-    const note = document.getElementById(name);
-    const links = [...row.querySelectorAll("td[id] > a")];
+    const note = document.getElementById(`about:${name}`);
+    const links = [...row.querySelectorAll("td > a")];
     return { row, entity, name, note, links, text: [name, ...told].join(" ").toLowerCase() };
   });
   const rowOf = new Map(rows.flatMap((each) => each.links.map((link) => [link, each])));
@@ -131,7 +131,7 @@
   function makeRoom() {
     const over = panel.hidden || getComputedStyle(panel).position !== "fixed" ? 0 : panel.offsetHeight;
     const [top, left] = [table.tHead.offsetHeight, table.tHead.rows[0].cells[0].offsetWidth];
-    region.style.scrollPadding = `${top + 14}px 14px ${over + 14}px ${left + 14}px`;
+    region.style.scrollPadding = `${top + 44}px 14px ${over + 44}px ${left + 14}px`;
   }
 
   function close() {
@@ -160,7 +160,7 @@
     }
     const links = rows.flatMap((each) => each.links);
     const link =
-      links.find((each) => each.parentElement.id === id) ??
+      links.find((each) => each.id === id) ??
       rows.find((each) => each.name === id)?.links.find((each) => !each.parentElement.hidden);
     if (!link) return;
     if (!isVisible(link)) {
@@ -174,7 +174,7 @@
   // What people do.
 
   table.addEventListener("keydown", (event) => {
-    const link = event.target.closest("td[id] > a");
+    const link = event.target.closest("td > a");
     if (!link || event.altKey || event.metaKey) return;
     const next = target(event.key, link, event.ctrlKey);
     if (next === undefined && !/^(Arrow|Page|Home|End)/.test(event.key)) return;
@@ -186,7 +186,7 @@
   });
   table.addEventListener("click", (event) => {
     if (event.ctrlKey || event.metaKey || event.shiftKey) return;
-    const link = event.target.closest("td[id]")?.firstElementChild;
+    const link = event.target.closest("td")?.querySelector("a");
     if (!link) return;
     event.preventDefault();
     open(link);
@@ -242,7 +242,7 @@
   if (matchMedia("(max-width: 40rem)").matches) document.getElementById("more").open = false;
   for (const each of rows) {
     for (const link of each.links) {
-      link.href = `#${encodeURIComponent(link.parentElement.id).replaceAll("%2F", "/").replaceAll("%40", "@")}`;
+      link.href = `#${encodeURIComponent(link.id).replaceAll("%2F", "/").replaceAll("%40", "@")}`;
       link.tabIndex = -1;
     }
   }
