@@ -196,7 +196,8 @@ class TestDetails:
         ):
             assert (anchor, head) == (f"{name}/{slug(process)}", [name])
             assert current == [code, process, REQUIREMENTS[code]]
-            kind = shipped().cell(*name.split(".", 1), process).type
+            entity, _, field = name.partition(".")
+            kind = shipped().cell(entity, field, process).type
             assert facts[:2] == ["Type", kind or "no type"]
             assert facts[-1].endswith(f"Fields Description: row {number} ({name})")
 
@@ -317,9 +318,10 @@ class TestLook:
         region = page.locator("#region")
         region.evaluate("region => region.scrollTo(10_000, 900)")
         field = page.locator("tr[data-field]:visible th code").nth(25)
-        assert (field.bounding_box() or {})["x"] == pytest.approx(16, abs=1)
-        head = page.locator("thead th").nth(3)
-        assert (head.bounding_box() or {})["y"] == (region.bounding_box() or {})["y"] + 1
+        left = "each => each.getBoundingClientRect().left"
+        top = "each => each.getBoundingClientRect().top"
+        assert field.evaluate(left) == pytest.approx(16, abs=1)
+        assert page.locator("thead th").nth(3).evaluate(top) == region.evaluate(top) + 1
         page.set_viewport_size({"width": 320, "height": 256})
         assert page.evaluate("() => document.documentElement.scrollWidth") == 320
 
