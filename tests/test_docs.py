@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
 #: Their commands need a server: see api/test_tutorial.py and api/test_receiving.py.
 _SERVED = {"tutorial.md", "receive-events.md"}
+#: Its commands follow on each other: see test_in_turn.
+_IN_TURN = ROOT / "docs/howto/edit-the-matrix.md"
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
@@ -32,32 +34,54 @@ class Shown(NamedTuple):
 
 
 def shown() -> list[Shown]:
+    """Return every command that stands alone in a console block of a document."""
+    return [
+        each
+        for document in DOCUMENTS
+        if document.name not in _SERVED and document != _IN_TURN
+        for each in shown_in(document)
+    ]
+
+
+def shown_in(document: Path) -> list[Shown]:
     """Return every command that a console block of a document shows."""
     found = []
-    for document in DOCUMENTS:
-        if document.name in _SERVED:
-            continue
-        for block in _BLOCK.findall(document.read_text("utf-8")):
-            for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-                command, _, output = part.partition("\n")
-                found.append(Shown(document.name, command, output))
+    for block in _BLOCK.findall(document.read_text("utf-8")):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            found.append(Shown(document.name, command, output))
     return found
 
 
 @pytest.mark.parametrize("example", shown(), ids=lambda example: example.command)
 def test_console(example: Shown) -> None:
     """A command that a document shows prints what stands below it, to the letter."""
+    assert printed(example.command, ROOT) == example.output
+
+
+def test_in_turn(tmp_path: Path) -> None:
+    """So do commands that follow on each other, in a place that has the spec and nothing else."""
+    for name in ("spec", "server"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    examples = shown_in(_IN_TURN)
+    assert [printed(each.command, tmp_path) for each in examples] == [
+        each.output for each in examples
+    ]
+
+
+def printed(command: str, folder: Path) -> str:
+    """Return what a command prints."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     ran = subprocess.run(  # noqa: S602 - our own documents
-        example.command,
+        command,
         shell=True,
-        cwd=ROOT,
+        cwd=folder,
         env={**os.environ, "PATH": path, "COLUMNS": "80"},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert ran.stdout + ran.stderr == example.output
+    return ran.stdout + ran.stderr
 
 
 def test_console_blocks_are_found() -> None:

@@ -178,7 +178,7 @@ class TestDetails:
                 link.click();
                 const inside = (part) => [...document.querySelectorAll(`#details ${part}`)]
                     .filter((each) => !each.closest("[hidden]")).map((each) => each.textContent);
-                return [link.id, inside("h2"), inside(".current > *"), inside("dt, dd")];
+                return [link.id, inside("h2"), inside(".current > *"), inside("dl > div > *")];
             })"""
         )
         rows = [
