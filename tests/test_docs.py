@@ -11,14 +11,17 @@ from typing import NamedTuple
 
 import pytest
 
-from docs.write import DOCS, FILES, PAGES, REFERENCE, pages
+from docs.write import DOCS, FILES, OPENAPI, PAGES, REFERENCE, pages
 from ttrules.book import shipped
+from ttrules.publish import openapi_of
 from ttrules.sheets import Part
+from ttrules.spec import load_spec
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
-#: Their commands need a server: see api/test_tutorial.py and api/test_receiving.py.
-_SERVED = {"tutorial.md", "receive-events.md"}
+#: Their commands need a server or Node.js: see api/test_tutorial.py, api/test_receiving.py and
+#: test_other_validators.py.
+_SERVED = {"tutorial.md", "receive-events.md", "other-languages.md"}
 #: Its commands follow on each other: see test_in_turn.
 _IN_TURN = ROOT / "docs/howto/edit-the-matrix.md"
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -99,6 +102,14 @@ def test_reference() -> None:
 def test_matrix_files(name: str) -> None:
     """So are the matrix as a page and as a table, byte for byte."""
     assert (DOCS / name).read_bytes() == FILES[name](Part.of(shipped()))
+
+
+def test_openapi() -> None:
+    """docs/openapi.json is what the spec compiles to, byte for byte."""
+    spec = ROOT / "spec"
+    names = ("openapi", "requirements", "interpretation", "lifecycle")
+    files = {name: spec / f"{name}.yaml" for name in names}
+    assert openapi_of(files["openapi"], load_spec(**files)) == OPENAPI.read_bytes()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

@@ -19,6 +19,7 @@ import click
 
 from ttrules.book import Book, shipped
 from ttrules.codes import closest
+from ttrules.languages import DEFAULT, TABLES, catalogue
 from ttrules.program import (
     BAD_SPEC,
     EXITS,
@@ -52,6 +53,19 @@ _RULES: Final = click.option(
     metavar="DIR",
     type=click.Path(),
     help="Use the rules that `ttrules compile` wrote there instead of the shipped ones.",
+)
+
+#: Never taken from LANG or LC_ALL: what a log or another program reads is not to depend on whose
+#: terminal it was.
+_LANGUAGE: Final = click.option(
+    "--lang",
+    "language",
+    type=click.Choice(tuple(TABLES)),
+    default=DEFAULT,
+    envvar="TTRULES_LANG",
+    show_default=True,
+    show_envvar=True,
+    help="The language of sentences; codes and names stay as they are.",
 )
 
 
@@ -157,6 +171,7 @@ def cli() -> None:
     help="How many processes share the work; auto: one a core.",
 )
 @click.option("--quiet", is_flag=True, help="Show errors only: no warnings, counts or progress.")
+@_LANGUAGE
 @_RULES
 def check(  # noqa: PLR0913 - the options that there are
     files: tuple[str, ...],
@@ -168,6 +183,7 @@ def check(  # noqa: PLR0913 - the options that there are
     engine: Engine,
     jobs: int,
     quiet: bool,
+    language: str,
     rules: str | None,
 ) -> None:
     """Check payloads in FILES, or from standard input when a file is called -.
@@ -185,10 +201,10 @@ def check(  # noqa: PLR0913 - the options that there are
     from ttrules.judging import Question
 
     if against is not None and process != "auto":
-        message = "--against chooses the process by the ticket: leave --process out."
+        message = "Leave --process out: --against chooses the process by the ticket."
         raise click.UsageError(message)
     if [*files, against].count("-") > 1:
-        message = "Standard input can be read once only."
+        message = "Name standard input (-) once: it can be read once only."
         raise click.UsageError(message)
     unsupported: Unsupported | None = "error" if strict else None
     question = Question(
@@ -198,7 +214,9 @@ def check(  # noqa: PLR0913 - the options that there are
         engine=engine,
         shown=form == "text",
     )
-    summary = run(files, question, against=against, form=form, jobs=jobs, quiet=quiet)
+    summary = run(
+        files, question, against=against, form=form, jobs=jobs, quiet=quiet, language=language
+    )
     _leave(UNREADABLE if summary.unreadable else FINDINGS * bool(summary.invalid))
 
 
@@ -227,18 +245,21 @@ def schema(process: str, *, rules: str | None) -> None:
     help="html is one page that needs nothing beside it; csv and xlsx can be edited and read back.",
 )
 @click.option("--out", metavar="FILE", type=click.Path(), help="Write it there.")
+@_LANGUAGE
 @_RULES
-def matrix(
+def matrix(  # noqa: PLR0913 - the options that there are
     *,
     entities: Sequence[str],
     processes: Sequence[str],
     form: str,
     out: str | None,
+    language: str,
     rules: str | None,
 ) -> None:
     """Print the matrix: what each field owes to each process.
 
-    Name entities and processes for a part of it; the options may be repeated.
+    Name entities and processes for a part of it; the options may be repeated. The language is that
+    of the table; the other formats are in English.
 
     \b
     Examples:
@@ -252,7 +273,7 @@ def matrix(
         raise click.UsageError(message)
     part = Part.of(_book(rules), entities, processes)
     if out is not None:
-        content = _matrix_file(form, part)
+        content = _matrix_file(form, part, language)
         try:
             Path(out).write_bytes(content)
         except OSError as error:
@@ -261,18 +282,20 @@ def matrix(
     elif form == "table":
         from ttrules.checking import shows_colours
 
-        click.echo(_matrix_table(part), nl=False, color=shows_colours())
+        # To the output that is named, since click takes another one where the output is ASCII.
+        text = _matrix_table(part, language)
+        click.echo(text, sys.stdout, nl=False, color=shows_colours())
     else:
-        click.echo(_matrix_file(form, part), nl=False)
+        click.echo(_matrix_file(form, part, language), nl=False)
 
 
-def _matrix_table(part: Part) -> str:
+def _matrix_table(part: Part, language: str) -> str:
     from ttrules.tables import matrix_table
 
-    return matrix_table(part.data, part.entities, part.processes)
+    return matrix_table(part.data, part.entities, part.processes, catalogue(language))
 
 
-def _matrix_file(form: str, part: Part) -> bytes:
+def _matrix_file(form: str, part: Part, language: str) -> bytes:
     """Return the matrix in one of MATRIX_FORMATS."""
     if form == "html":
         from ttrules.page import page_of as written
@@ -283,7 +306,7 @@ def _matrix_file(form: str, part: Part) -> bytes:
     elif form == "markdown":
         from ttrules.sheets import markdown_of as written
     else:
-        return click.unstyle(_matrix_table(part)).encode()
+        return click.unstyle(_matrix_table(part, language)).encode()
     return written(part)
 
 
@@ -331,8 +354,9 @@ def amend(table: str, *, into: str, is_check: bool, **files: str | None) -> None
 
 @cli.command()
 @click.argument("field")
+@_LANGUAGE
 @_RULES
-def explain(field: str, *, rules: str | None) -> None:
+def explain(field: str, *, language: str, rules: str | None) -> None:
     """Print all there is to know of a FIELD, given as Entity.field or by its name alone.
 
     \b
@@ -348,14 +372,14 @@ def explain(field: str, *, rules: str | None) -> None:
     if not rows:
         nearest = closest(field, names_of(book))
         hint = f" Did you mean {nearest}?" if nearest else ""
-        message = f"No field is called {field!r}.{hint}"
+        message = f"Check the name {field!r}: no field is called so.{hint}"
         raise click.UsageError(message)
     if len(rows) > 1:
-        message = f"{field!r} may mean several fields; name one of: {', '.join(rows)}"
+        message = f"Name one of {', '.join(rows)}: {field!r} may mean each of them."
         raise click.UsageError(message)
     width = min(shutil.get_terminal_size().columns, 100)
-    for line in told(book, rows[0], style(), width):
-        click.echo(line)
+    for line in told(book, rows[0], style(), width, catalogue(language)):
+        click.echo(line, sys.stdout)  # named, since click takes another one where it is ASCII
 
 
 @cli.command()
@@ -410,16 +434,52 @@ def compile_command(*, out: str, is_check: bool, **files: str | None) -> None:
     try:
         changed = publish(written, out)
     except OSError as error:
-        message = f"{out} cannot be written: {error.strerror}"
+        message = f"Choose a directory that can be written: {out}: {error.strerror}"
         raise click.BadParameter(printable(message), param_hint="--out") from error
     click.echo(printable(f"{out}: {len(written)} files, {len(changed)} of them changed"))
 
 
 @cli.command()
 @_spec_options()
+@click.option("--out", metavar="FILE", type=click.Path(), help="Write it here.")
+def openapi(*, out: str | None, **files: str | None) -> None:
+    """Print the OpenAPI document whose request bodies carry the rules, as JSON.
+
+    Without files it is that of the shipped API. With your own, an operation whose body is the
+    root of the matrix is ruled by the processes that add when it is a POST, by those that change
+    when it is a PATCH.
+
+    \b
+    Examples:
+      ttrules openapi > openapi.json
+      ttrules openapi --openapi openapi.yaml --requirements requirements.yaml --out api.json
+    """  # noqa: D301 - \b is click's mark
+    from ttrules.publish import openapi_of, shipped_openapi
+    from ttrules.report import printable
+
+    if not any(files.values()):
+        text = shipped_openapi()
+    elif not (files["openapi"] and files["requirements"]):
+        message = "Name --openapi and --requirements with what goes with them, or no file."
+        raise click.UsageError(message)
+    else:
+        text = openapi_of(files["openapi"], _spec(files))
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(out).write_bytes(text)
+    except OSError as error:
+        message = f"{out} cannot be written: {error.strerror}"
+        raise click.BadParameter(printable(message), param_hint="--out") from error
+
+
+@cli.command()
+@_spec_options()
+@_LANGUAGE
 @_RULES
 @click.option("--strict", is_flag=True, help="Exit with 1 for an oddity that nothing decides on.")
-def lint(*, strict: bool, rules: str | None, **files: str | None) -> None:
+def lint(*, strict: bool, language: str, rules: str | None, **files: str | None) -> None:
     """List what the rules leave open or say oddly, and under which decision that is known.
 
     \b
@@ -440,8 +500,8 @@ def lint(*, strict: bool, rules: str | None, **files: str | None) -> None:
         from ttrules.compile import compile_book
 
         data = compile_book(_spec(files))
-    found = oddities(data)
-    show_oddities(found, colours=shows_colours())
+    found = oddities(data, language)
+    show_oddities(found, catalogue(language), colours=shows_colours())
     _leave(FINDINGS * (strict and not all(each.decided for each in found)))
 
 

@@ -1,8 +1,8 @@
 """All that a book says of one field, told to a person: `ttrules explain TroubleTicket.status`.
 
 Everything is looked up in the compiled book, and a sentence about a code or a relation is the one
-that reports use. What is told comes from spec files and is freed of everything that a terminal
-would obey.
+that reports use, in the language of `words`; what a spec file says is told as it stands there, and
+freed of everything that a terminal would obey.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ttrules.codes import KEYWORD_CODES, REQUIREMENTS
+from ttrules.codes import KEYWORD_CODES
 from ttrules.findings import Finding
 from ttrules.report import printable
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ttrules.book import Book
+    from ttrules.languages import Catalogue
     from ttrules.report import Style
 
 #: What a shape says that is told beside its type, as it stands there.
@@ -60,7 +61,7 @@ def names_of(book: Book) -> list[str]:
     return [*rows, *dict.fromkeys(field for fields in entities.values() for field in fields)]
 
 
-def explain(book: Book, row: str, style: Style, width: int) -> Iterator[str]:
+def explain(book: Book, row: str, style: Style, width: int, words: Catalogue) -> Iterator[str]:
     """Yield the lines that tell of a row, which is one that `rows_named` returned."""
     entity, field = next(
         (entity, field)
@@ -70,34 +71,37 @@ def explain(book: Book, row: str, style: Style, width: int) -> Iterator[str]:
     )
     cells = [book.cell(entity, field, process) for process in book.processes()]
     yield style(printable(row), bold=True)
-    yield from _lines(_type(book.data["entities"][entity][field]), width, 2)
+    yield from _lines(_type(book.data["entities"][entity][field], words), width, 2)
     yield from _lines(cells[0].description, width, 2)
     yield ""
     for cell in cells:
         yield from _lines(f"{cell.process}: {cell.requirement}", width, 2)
-        yield from _lines(REQUIREMENTS[cell.requirement], width, 6)
-    for title, points in points_on(book.data, entity, field).items():
+        yield from _lines(words.requirements[cell.requirement], width, 6)
+    for title, points in points_on(book.data, entity, field, words).items():
         yield from ["", style(title, bold=True)]
         for each in points:
             where = f" ({', '.join(each.processes)})" if each.processes else ""
+            why = words.text("why", reason=each.reason) if each.reason else ""
             yield from _lines(each.text + where, width, 2)
-            yield from _lines(f"Why: {each.reason}" if each.reason else "", width, 6)
+            yield from _lines(why, width, 6)
     yield ""
-    yield from _lines(f"Source: {cells[0].source}", width, 0)
+    yield from _lines(words.text("source", source=cells[0].source), width, 0)
 
 
-def points_on(book: Mapping[str, Any], entity: str, field: str) -> dict[str, list[Point]]:
+def points_on(
+    book: Mapping[str, Any], entity: str, field: str, words: Catalogue
+) -> dict[str, list[Point]]:
     """Return what a compiled book says of a field beside its codes, by the title it goes under."""
     told = {
-        "Conditions": list(_conditions(book, entity, field)),
-        "Choice of process": list(_selection(book, entity, field)),
-        "Changes": list(_changes(book, entity, field)),
-        "Decisions": list(_decisions(book, f"{entity}.{field}")),
+        "conditions": list(_conditions(book, entity, field, words)),
+        "selection": list(_selection(book, entity, field)),
+        "changes": list(_changes(book, entity, field, words)),
+        "decisions": list(_decisions(book, f"{entity}.{field}")),
     }
-    return {title: points for title, points in told.items() if points}
+    return {words.text(title): points for title, points in told.items() if points}
 
 
-def shape_of(row: Mapping[str, Any]) -> tuple[str, list[str], list[str]]:
+def shape_of(row: Mapping[str, Any]) -> tuple[str | None, list[str], list[str]]:
     """Return the type of a row of a compiled book, its limits, and the values it is bound to."""
     shape, item = row["shape"], row["shape"].get("items", {})
     limits = [
@@ -107,7 +111,7 @@ def shape_of(row: Mapping[str, Any]) -> tuple[str, list[str], list[str]]:
         if name in _LIMITS
     ]
     values = shape.get("enum") or item.get("enum") or ()
-    return row["type"] or "no type", limits, [*map(str, values)]
+    return row["type"], limits, [*map(str, values)]
 
 
 def _lines(text: str, width: int, indent: int) -> list[str]:
@@ -121,18 +125,20 @@ def _lines(text: str, width: int, indent: int) -> list[str]:
     )
 
 
-def _type(row: Mapping[str, Any]) -> str:
+def _type(row: Mapping[str, Any], words: Catalogue) -> str:
     """Return the type of a field with its values and limits, in a line."""
     name, limits, values = shape_of(row)
-    text = ", ".join([name, *limits])
-    return f"{text}; one of: {', '.join(values)}" if values else text
+    text = ", ".join([name or words.text("no_type"), *limits])
+    return words.text("one_of", type=text, values=", ".join(values)) if values else text
 
 
-def _conditions(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point]:
+def _conditions(
+    book: Mapping[str, Any], entity: str, field: str, words: Catalogue
+) -> Iterator[Point]:
     for each in book["conditions"]:
         if each["entity"] == entity and field in each["fields"]:
             if each["relation"] == "optional":
-                text = "No condition; it is optional."
+                text = words.text("optional")
             else:
                 params = {key: each[key] for key in ("relation", "fields", "when")}
                 told = Finding(
@@ -145,7 +151,7 @@ def _conditions(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Po
                     process=None,
                     params=params,
                 )
-                text = told.message
+                text = words.message(told)
             yield Point(text, each["reason"], tuple(each["processes"]))
 
 
@@ -157,15 +163,15 @@ def _selection(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Poi
         yield Point("; ".join(values) + ".", book["selection"]["reason"])
 
 
-def _changes(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point]:
+def _changes(book: Mapping[str, Any], entity: str, field: str, words: Catalogue) -> Iterator[Point]:
     if field in book["immutable"].get(entity, ()):
-        yield Point("A change may repeat it but not alter it.")
+        yield Point(words.text("immutable"))
     cycle = book["lifecycle"]
     if cycle is not None and (entity, field) == (book["root"], cycle["field"]):
-        yield Point(f"A new ticket is {cycle['initial']}.")
+        yield Point(words.text("initial", status=cycle["initial"]))
         for status, following in cycle["moves"].items():
-            after = ", ".join(move["to"] for move in following)
-            yield Point(f"{status}: then {after or 'nothing more'}")
+            after = ", ".join(move["to"] for move in following) or words.text("nothing")
+            yield Point(words.text("following", status=status, following=after))
 
 
 def _decisions(book: Mapping[str, Any], row: str) -> Iterator[Point]:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ttrules.codes import REQUIREMENTS, slug
 from ttrules.explain import Point, points_on, shape_of
+from ttrules.languages import catalogue
 from ttrules.lint import oddities
 from ttrules.sheets import fit
 
@@ -136,9 +137,10 @@ def _body(part: Part, entity: str) -> str:
         cells = "".join(
             f"<td>{_link(name, slug(process), code)}</td>" for process, code in _codes(part, row)
         )
+        kind = row["type"] or catalogue().text("no_type")
         lines.append(
             f'<tr data-field="{_text(field)}"><th scope="row"><code>{_name(field)}</code>'
-            f'<span class="type">{_name(row["type"] or "no type")}</span></th>{cells}'
+            f'<span class="type">{_name(kind)}</span></th>{cells}'
             f'<td class="about">{_text(row["description"])}</td></tr>'
         )
     return "\n".join([*lines, "</tbody>"])
@@ -163,16 +165,16 @@ def _codes(part: Part, row: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 def _note(part: Part, entity: str, field: str, number: int, odd: Iterable[Oddity]) -> str:
     """Return all there is to know of a field."""
-    data = part.data
+    data, words = part.data, catalogue()
     row = data["entities"][entity][field]
     name = f"{entity}.{field}"
     kind, limits, values = shape_of(row)
     source = f"{data['title']} {data['version']}, {data['source']}: row {number} ({name})"
     facts: dict[str, list[Point]] = {
-        "Type": [Point(kind)],
+        "Type": [Point(kind or words.text("no_type"))],
         "Values": [Point(", ".join(values))] if values else [],
         "Limits": [Point(", ".join(limits))] if limits else [],
-        **points_on(data, entity, field),
+        **points_on(data, entity, field, words),
         "Oddities": [_as_point(each) for each in odd if each.about in {name, entity}],
         "Source": [Point(source)],
     }
