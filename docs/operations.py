@@ -29,6 +29,7 @@ BESIDES: Final[dict[str, tuple[str, str]]] = {
     "GET /health/ready": ("200 while the database answers; with the API's version.", "no"),
     "GET /metrics": ("The [numbers](metrics.md), as Prometheus reads them.", "no"),
     "GET /openapi.json": ("The document of operators' operations, as below.", "no"),
+    "GET /matrix": ("The matrix of what operators send, as a page.", "no"),
     "GET /ui/": ("A page that shows every operation and lets you try it.", "no"),
     **{
         f"GET {base_path(document)}/openapi.json": (

@@ -3,7 +3,8 @@
 A page of docs/ may link to any file of the project, as `../../spec/requirements.yaml`. On GitHub
 that leads to the file. In the site it leads to a page that shows the file's text, made here, since
 MkDocs knows the files below one folder only; to let it overlook such links would let it overlook
-wrong ones, too. Nothing else of a page is changed. `make site` runs this before MkDocs.
+wrong ones, too. What pages link to beside them (the matrix as a page, say) comes along as it is.
+Nothing else of a page is changed. `make site` runs this before MkDocs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote
 
 ROOT: Final = Path(__file__).parents[1]
 DOCS: Final = ROOT / "docs"
@@ -41,13 +43,16 @@ def stage(docs: Path = DOCS, pages: Path = PAGES, root: Path = ROOT) -> None:
     shutil.rmtree(pages, ignore_errors=True)
     docs, root = docs.resolve(), root.resolve()
     shown: set[Path] = set()
+    beside: set[Path] = set()
     for page in sorted(docs.rglob("*.md")):
         staged = pages / page.relative_to(docs)
 
         def led(link: re.Match[str], page: Path = page, staged: Path = staged) -> str:
             """Return where a link leads in the site."""
-            file = (page.parent / link[1]).resolve()
+            file = (page.parent / unquote(link[1])).resolve()
             if file.is_relative_to(docs):
+                if file.is_file() and file.suffix != ".md":
+                    beside.add(file.relative_to(docs))
                 return link[1]
             if not file.is_file() or not file.is_relative_to(root):
                 raise NoSuchFile(page, link[1])
@@ -55,6 +60,9 @@ def stage(docs: Path = DOCS, pages: Path = PAGES, root: Path = ROOT) -> None:
             return Path(os.path.relpath(_place(pages, path), staged.parent)).as_posix()
 
         _write(staged, _LINK.sub(led, page.read_text("utf-8")))
+    for path in beside:
+        (pages / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(docs / path, pages / path)
     for path in shown:
         _write(_place(pages, path), _as_page(path, (root / path).read_text("utf-8")))
 

@@ -1,6 +1,7 @@
 """Writing docs/reference/: pages that say nothing that spec/ or a table of the code does not say.
 
-docs/openapi.json is written beside them: what `ttrules openapi` prints.
+Beside them are written docs/openapi.json, which is what `ttrules openapi` prints, and the matrix as
+a page and as a table.
 
 `make docs` runs it; tests/test_docs.py compares. A page is a function of the compiled book, the
 tables of the code and the command line, so a new code, command or decision is in the docs once it
@@ -19,7 +20,6 @@ from docs.names import api
 from docs.operations import fields, http
 from docs.outgoing import events, metrics
 from docs.tables import slots as _slots
-from docs.tables import table as _table
 from server.__main__ import cli as server
 from server.backoffice import book as backoffice
 from server.config import SETTINGS
@@ -33,19 +33,19 @@ from server.schema import FILTERED
 from server.sentences import GRANT, SENTENCES
 from ttrules.book import shipped
 from ttrules.cli import FORMATS, cli
-from ttrules.codes import REQUIREMENTS
 from ttrules.languages import TABLES, catalogue
 from ttrules.lint import oddities
+from ttrules.page import page_of
 from ttrules.program import EXITS
 from ttrules.publish import shipped_openapi
+from ttrules.sheets import Part, csv_of, markdown_table, sections
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
-    from ttrules import Book
-
-REFERENCE: Final = Path(__file__).parent / "reference"
-OPENAPI: Final = REFERENCE.with_name("openapi.json")
+DOCS: Final = Path(__file__).parent
+REFERENCE: Final = DOCS / "reference"
+OPENAPI: Final = DOCS / "openapi.json"
 _NOTE: Final = "<!-- Written by `make docs`; change the source named below, not this page. -->"
 
 
@@ -66,7 +66,7 @@ def _matrix() -> Iterator[str]:
     yield "From [spec/requirements.yaml](../../spec/requirements.yaml); types and descriptions from"
     yield "[spec/openapi.yaml](../../spec/openapi.yaml)."
     yield ""
-    yield from _rows(book)
+    yield from sections(Part.of(book))
 
 
 def _backoffice_matrix() -> Iterator[str]:
@@ -77,42 +77,11 @@ def _backoffice_matrix() -> Iterator[str]:
     yield "[spec/backoffice-interpretation.yaml](../../spec/backoffice-interpretation.yaml), which are ours:"
     yield "the document rules what operators send, and says nothing of how the rest comes to be."
     yield ""
-    yield from _rows(book)
+    yield from sections(Part.of(book))
     yield "\n## Conditions\n"
     yield from _conditions_of(book.data)
     yield "\n## Decisions\n"
     yield from _decisions_of(book.data)
-
-
-def _rows(book: Book) -> Iterator[str]:
-    """Yield the codes of a matrix, and a table for each entity."""
-    names = book.processes()
-    yield from _table(("code", "meaning"), ((f"`{c}`", m) for c, m in _used(book.data).items()))
-    for entity, rows in book.data["entities"].items():
-        yield f"\n## {entity}\n"
-        yield from _table(
-            ("field", "type", *names, "description"),
-            (
-                (
-                    f"`{field}`",
-                    f"`{row['type']}`" if row["type"] else "",
-                    *row["requirements"],
-                    row["description"],
-                )
-                for field, row in rows.items()
-            ),
-        )
-
-
-def _used(data: Mapping[str, Any]) -> dict[str, str]:
-    """Return the codes that the matrix has, with their meaning."""
-    codes = {
-        code
-        for rows in data["entities"].values()
-        for row in rows.values()
-        for code in row["requirements"]
-    }
-    return {code: text for code, text in REQUIREMENTS.items() if code in codes}
 
 
 def _findings() -> Iterator[str]:
@@ -143,7 +112,7 @@ def _spoken(head: str, name: str) -> Iterator[str]:
     """Yield a table of the languages: a key, and its text in each of them."""
     tables = [getattr(catalogue(language), name) for language in TABLES]
     rows = ((f"`{key}`", *(_slots(table[key]) for table in tables)) for key in tables[0])
-    yield from _table((head, *TABLES), rows)
+    yield from markdown_table((head, *TABLES), rows)
 
 
 def _cli() -> Iterator[str]:
@@ -152,7 +121,7 @@ def _cli() -> Iterator[str]:
     yield "From [ttrules/cli.py](../../ttrules/cli.py) and its neighbours."
     yield f"Formats of a report: {', '.join(f'`{name}`' for name in FORMATS)}."
     yield "\n## Exit codes\n"
-    yield from _table(("code", "meaning"), ((f"`{c}`", text) for c, text in EXITS.items()))
+    yield from markdown_table(("code", "meaning"), ((f"`{c}`", text) for c, text in EXITS.items()))
     for name in ("", *cli.commands):
         yield from _help(cli, "ttrules", *name.split())
 
@@ -192,7 +161,7 @@ def _settings() -> Iterator[str]:
     yield "value that it cannot have stops the start with a sentence. Sizes are bytes, or K, M or G of"
     yield "them."
     yield ""
-    yield from _table(
+    yield from markdown_table(
         ("variable", "default", "value", "meaning"),
         (
             (f"`{name}`", f"`{each.default}`" if each.default else "", each.expected, each.meaning)
@@ -210,7 +179,7 @@ def _filters() -> Iterator[str]:
     yield "belongs to a value. Dates compare as instants, and a bare day stands for all of it in UTC."
     yield "A member that is not there equals nothing, and is sorted last."
     yield "\n## Members that can be filtered and sorted by\n"
-    yield from _table(
+    yield from markdown_table(
         ("parameter", "member", "compares as"),
         ((f"`{name}`", f"`{of}`", FILTERED.get(of, "text")) for name, of in FIELDS.items()),
     )
@@ -218,7 +187,7 @@ def _filters() -> Iterator[str]:
     signs: dict[str, list[str]] = {}
     for sign, operator in SIGNS.items():
         signs.setdefault(operator, []).append(f"`{sign}`")
-    yield from _table(
+    yield from markdown_table(
         ("written", "or", "asks that"),
         (
             (f"`name.{each}=value`", " ".join(signs.get(each, ())), meaning)
@@ -230,7 +199,7 @@ def _filters() -> Iterator[str]:
     yield ""
     shared = load()["components"]["parameters"].values()
     parameters = [*shared, load_backoffice()["components"]["parameters"]["FilterOperator"]]
-    yield from _table(
+    yield from markdown_table(
         ("parameter", "meaning"),
         (
             (f"`{each['name']}`", each["description"])
@@ -247,7 +216,7 @@ def _errors() -> Iterator[str]:
     yield "object with `code`, `reason`, `message`, `status` and `@type`; findings of ttrules stand in"
     yield "`violations` and `warnings`. Only `/oauth2/token` answers as RFC 6749 has it."
     yield ""
-    yield from _table(
+    yield from markdown_table(
         ("status", "code", "reason", "what to do"),
         ((str(k.status), f"`{code}`", k.reason, k.message) for code, k in KINDS.items()),
     )
@@ -255,18 +224,24 @@ def _errors() -> Iterator[str]:
     yield "From [server/sentences.py](../../server/sentences.py). Where one of these fits, it is the"
     yield "`message` in the place of what the code says."
     yield ""
-    yield from _table(("key", "what to do"), ((f"`{k}`", _slots(t)) for k, t in SENTENCES.items()))
+    yield from markdown_table(
+        ("key", "what to do"), ((f"`{k}`", _slots(t)) for k, t in SENTENCES.items())
+    )
     yield "\nThe `error_description` of `/oauth2/token` is one of these; RFC 6749 lets it hold ASCII only.\n"
-    yield from _table(("key", "what to do"), ((f"`{k}`", _slots(t)) for k, t in GRANT.items()))
+    yield from markdown_table(
+        ("key", "what to do"), ((f"`{k}`", _slots(t)) for k, t in GRANT.items())
+    )
     yield "\n## In Polish\n"
     yield "From [server/polish.py](../../server/polish.py): what is told where `Accept-Language` asks for"
     yield "`pl` more than for `en`. `Content-Language` says which one it is."
     yield ""
     kinds = ((f"`{code}`", *POLISH_KINDS[code]) for code in KINDS)
-    yield from _table(("code", "reason", "what to do"), kinds)
+    yield from markdown_table(("code", "reason", "what to do"), kinds)
     for told in (POLISH_SENTENCES, POLISH_GRANT):
         yield ""
-        yield from _table(("key", "what to do"), ((f"`{k}`", _slots(t)) for k, t in told.items()))
+        yield from markdown_table(
+            ("key", "what to do"), ((f"`{k}`", _slots(t)) for k, t in told.items())
+        )
 
 
 def _decisions() -> Iterator[str]:
@@ -284,7 +259,7 @@ def _decisions() -> Iterator[str]:
     yield "\n## Oddities of the document\n"
     yield "As `ttrules lint` finds them. They are enforced as they stand, not mended."
     yield ""
-    yield from _table(
+    yield from markdown_table(
         ("about", "what", "decided under"),
         (
             (f"`{each.about}`", each.text, ", ".join(each.decided))
@@ -295,7 +270,7 @@ def _decisions() -> Iterator[str]:
 
 
 def _conditions_of(book: Mapping[str, Any]) -> Iterator[str]:
-    yield from _table(
+    yield from markdown_table(
         ("entity", "fields", "relation", "why"),
         (
             (each["entity"], ", ".join(each["fields"]), f"`{each['relation']}`", each["reason"])
@@ -305,7 +280,7 @@ def _conditions_of(book: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _decisions_of(book: Mapping[str, Any]) -> Iterator[str]:
-    yield from _table(
+    yield from markdown_table(
         ("topic", "decision", "why"),
         ((each["topic"], each["decision"], each["reason"]) for each in book["decisions"]),
     )
@@ -329,8 +304,14 @@ PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
 }
 
 
+#: What lies beside the pages: the matrix as files of its own.
+FILES: Final[dict[str, Callable[[Part], bytes]]] = {"matrix.html": page_of, "matrix.csv": csv_of}
+
+
 def main() -> None:
-    """Write the pages and the document."""
+    """Write the pages, the document and the matrix."""
+    for name, written in FILES.items():
+        (DOCS / name).write_bytes(written(Part.of(shipped())))
     REFERENCE.mkdir(exist_ok=True)
     OPENAPI.write_bytes(shipped_openapi())
     for name, text in pages().items():

@@ -12,6 +12,7 @@ import asyncio
 import logging
 from contextlib import asynccontextmanager
 from functools import partial
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final
 
 import flask
@@ -37,6 +38,8 @@ from server.observe import Metrics
 from server.tickets import Tickets
 from server.wire import dumps, refusal
 from ttrules.book import shipped
+from ttrules.page import page_of, policy
+from ttrules.sheets import Part
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -256,6 +259,8 @@ def _add_pages(
         if base == next(iter(texts)):  # that of the operators, for who knows no base path
             pages.add_url_rule("/openapi.json", "document", view)
 
+    _add_matrix(pages)
+
     @pages.get("/ui")
     def without_slash() -> Response:
         return flask.redirect(f"{prefix}/ui/", 308)
@@ -267,6 +272,22 @@ def _add_pages(
     @pages.get("/ui/<path:name>")
     def files(name: str) -> flask.Response:
         return flask.send_from_directory(swagger_ui_bundle.swagger_ui_path, name)
+
+
+def _add_matrix(pages: flask.Flask) -> None:
+    """Add the page of the operators' matrix, which loads nothing and runs its own script only."""
+    text = page_of(Part.of(shipped()))
+    tag = sha256(text).hexdigest()[:32]
+    headers = {
+        "Content-Security-Policy": f"{policy()}; frame-ancestors 'none'",
+        "Cache-Control": "no-cache",  # kept, but asked for again: the rules may be others by then
+    }
+
+    @pages.get("/matrix")
+    def matrix() -> Response:
+        answer = flask.Response(text, headers=headers, content_type="text/html; charset=utf-8")
+        answer.set_etag(tag)
+        return answer.make_conditional(flask.request)
 
 
 def _version() -> str:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from server.wire import Asked
     from ttrules.book import Book
     from ttrules.codes import Unsupported
+    from ttrules.explain import Point
     from ttrules.findings import Finding, Report
     from ttrules.languages import Catalogue
 
@@ -183,9 +184,7 @@ def cell_of(book: Book, finding: Finding, words: Catalogue) -> dict[str, Any] | 
     except NoSuchCell:
         return None
     deciding = (
-        (text, reason)
-        for text, processes, reason in conditions(book.data, entity, field, words)
-        if process in processes
+        each for each in conditions(book.data, entity, field, words) if process in each.processes
     )
     row = f"{entity}.{field}"
     return {
@@ -199,8 +198,8 @@ def cell_of(book: Book, finding: Finding, words: Catalogue) -> dict[str, Any] | 
     }
 
 
-def _points(points: Iterable[tuple[str, str]]) -> list[dict[str, str]]:
-    return [{"text": text, "reason": reason} for text, reason in points]
+def _points(points: Iterable[Point]) -> list[dict[str, str]]:
+    return [{"text": each.text, "reason": each.reason} for each in points]
 
 
 def _refuse(message: Told) -> NoReturn:

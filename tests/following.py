@@ -34,6 +34,7 @@ import sys
 import threading
 import time
 from contextlib import chdir, contextmanager, suppress
+from itertools import takewhile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -99,9 +100,8 @@ def commands(text: str) -> Iterator[tuple[str, str]]:
     """Yield each command of a console block, with what is shown below it."""
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         first, *rest = part.splitlines()
-        more = [line[2:] for line in rest if line.startswith("> ")]
-        shown = [line for line in rest if not line.startswith("> ")]
-        yield "\n".join([first, *more]), "\n".join(shown)
+        more = [line[2:] for line in takewhile(lambda line: line.startswith("> "), rest)]
+        yield "\n".join([first, *more]), "\n".join(rest[len(more) :])
 
 
 def matches(shown: str, printed: str) -> bool:
@@ -349,7 +349,8 @@ class Follower:
 def following(folder: Path, site: Site = Site()) -> Iterator[Follower]:  # noqa: B008 - frozen
     """Give somebody who follows pages in a folder, until all is ended."""
     shutil.copytree(DOCS / "examples", folder / "docs" / "examples")
-    shutil.copytree(ROOT / "spec", folder / "spec")
+    for name in ("spec", "server/rules"):
+        shutil.copytree(ROOT / name, folder / name)
     follower = Follower(folder, site)
     try:
         yield follower

@@ -20,7 +20,7 @@ import pytest
 import ttrules
 from docs.operations import BESIDES, DOCUMENTS
 from docs.outgoing import registered, shown
-from docs.write import OPENAPI, PAGES, REFERENCE, pages
+from docs.write import FILES, OPENAPI, PAGES, REFERENCE, pages
 from server import delivery, signing
 from server.__main__ import cli as server
 from server.app import _add_pages
@@ -39,6 +39,7 @@ from ttrules.codes import FORMATS as STRING_FORMATS
 from ttrules.codes import MESSAGES, RELATIONS, REQUIREMENTS
 from ttrules.program import EXITS
 from ttrules.publish import openapi_of
+from ttrules.sheets import Part
 from ttrules.spec import load_spec
 
 if TYPE_CHECKING:
@@ -123,6 +124,12 @@ def test_reference() -> None:
     """The pages of the reference are what `make docs` writes, and no others lie there."""
     assert {path.name: path.read_text("utf-8") for path in REFERENCE.iterdir()} == pages()
     assert PAGES.keys() == pages().keys()
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_matrix_files(name: str) -> None:
+    """So are the matrix as a page and as a table, byte for byte."""
+    assert (DOCS / name).read_bytes() == FILES[name](Part.of(shipped()))
 
 
 def test_openapi() -> None:

@@ -66,6 +66,7 @@ def test_contents(environment: Environment) -> None:
     strangers = [name for name in names if not name.startswith(("ttrules/", "ttrules-"))]
     assert strangers == []
     assert {"ttrules/py.typed", "ttrules/schemas/book.json"} <= set(names)
+    assert {f"ttrules/faces/matrix.{kind}" for kind in ("html", "css", "js")} <= set(names)
     held = {name.removeprefix("ttrules/") for name in names if name.endswith(".json")}
     shipped = ROOT / "ttrules"
     assert held == {str(path.relative_to(shipped)) for path in shipped.rglob("*.json")}

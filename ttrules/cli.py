@@ -19,7 +19,6 @@ import click
 
 from ttrules.book import Book, shipped
 from ttrules.codes import closest
-from ttrules.errors import NoSuchCell
 from ttrules.languages import DEFAULT, TABLES, catalogue
 from ttrules.program import (
     BAD_SPEC,
@@ -36,12 +35,15 @@ if TYPE_CHECKING:
 
     from ttrules.codes import Engine, Unsupported
     from ttrules.example import Extent
+    from ttrules.sheets import Part
     from ttrules.spec import Spec
 
     Command = TypeVar("Command", bound=Callable[..., Any])
 
 #: The formats of a report; what writes each is a row of checking.FORMATS.
 FORMATS: Final = ("text", "json", "jsonl", "junit", "sarif", "github")
+#: The formats of the matrix. What writes the files among them is in _matrix_file.
+MATRIX_FORMATS: Final = ("table", "markdown", "csv", "xlsx", "html")
 _MOST_JOBS: Final = 1024
 _CODES: Final = "".join(f"  {code}  {text}\n" for code, text in EXITS.items() if code <= INTERNAL)
 
@@ -67,8 +69,13 @@ _LANGUAGE: Final = click.option(
 )
 
 
-def _spec_options(*, required: bool) -> Callable[[Command], Command]:
-    """Return a decorator that adds the options which name spec files."""
+def _spec_options(
+    *names: str, required: bool = False, beside: str = ""
+) -> Callable[[Command], Command]:
+    """Return a decorator that adds the options which name spec files, all where none is named.
+
+    Where they lie beside another file by default, `beside` is the option that names that.
+    """
     wanted = {
         "openapi": "The OpenAPI document that holds the shapes.",
         "requirements": "The requirement matrix.",
@@ -77,8 +84,9 @@ def _spec_options(*, required: bool) -> Callable[[Command], Command]:
     }
 
     def decorated(command: Command) -> Command:
-        for name, text in reversed(wanted.items()):
+        for name in reversed(names or tuple(wanted)):
             needed = required and name in {"openapi", "requirements"}
+            text = wanted[name] + f" [default: {name}.yaml beside {beside}]" * bool(beside)
             command = click.option(
                 f"--{name}", metavar="FILE", type=click.Path(), required=needed, help=text
             )(command)
@@ -228,28 +236,120 @@ def schema(process: str, *, rules: str | None) -> None:
 @cli.command()
 @click.option("--entity", "entities", metavar="E", multiple=True, help="Only this entity.")
 @click.option("--process", "processes", metavar="P", multiple=True, help="Only this process.")
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(MATRIX_FORMATS),
+    default="table",
+    show_default=True,
+    help="html is one page that needs nothing beside it; csv and xlsx can be edited and read back.",
+)
+@click.option("--out", metavar="FILE", type=click.Path(), help="Write it there.")
 @_LANGUAGE
 @_RULES
-def matrix(
-    *, entities: Sequence[str], processes: Sequence[str], language: str, rules: str | None
+def matrix(  # noqa: PLR0913 - the options that there are
+    *,
+    entities: Sequence[str],
+    processes: Sequence[str],
+    form: str,
+    out: str | None,
+    language: str,
+    rules: str | None,
 ) -> None:
-    """Print the matrix: what each field owes to each process. The options may be repeated.
+    """Print the matrix: what each field owes to each process.
+
+    Name entities and processes for a part of it; the options may be repeated. The language is that
+    of the table; the other formats are in English.
+
+    \b
+    Examples:
+      ttrules matrix --entity TroubleTicket --process complaint-add
+      ttrules matrix --format html --out matrix.html
+    """  # noqa: D301 - \b is click's mark
+    from ttrules.sheets import Part
+
+    if form == "xlsx" and out is None:
+        message = "XLSX is not for a terminal: name a file with --out."
+        raise click.UsageError(message)
+    part = Part.of(_book(rules), entities, processes)
+    if out is not None:
+        content = _matrix_file(form, part, language)
+        try:
+            Path(out).write_bytes(content)
+        except OSError as error:
+            message = f"{out} cannot be written: {error.strerror}"
+            raise click.BadParameter(message, param_hint="--out") from error
+    elif form == "table":
+        from ttrules.checking import shows_colours
+
+        # To the output that is named, since click takes another one where the output is ASCII.
+        text = _matrix_table(part, language)
+        click.echo(text, sys.stdout, nl=False, color=shows_colours())
+    else:
+        click.echo(_matrix_file(form, part, language), nl=False)
+
+
+def _matrix_table(part: Part, language: str) -> str:
+    from ttrules.tables import matrix_table
+
+    return matrix_table(part.data, part.entities, part.processes, catalogue(language))
+
+
+def _matrix_file(form: str, part: Part, language: str) -> bytes:
+    """Return the matrix in one of MATRIX_FORMATS."""
+    if form == "html":
+        from ttrules.page import page_of as written
+    elif form == "xlsx":
+        from ttrules.workbook import xlsx_of as written
+    elif form == "csv":
+        from ttrules.sheets import csv_of as written
+    elif form == "markdown":
+        from ttrules.sheets import markdown_of as written
+    else:
+        return click.unstyle(_matrix_table(part, language)).encode()
+    return written(part)
+
+
+@cli.command()
+@click.argument("table", type=click.Path())
+@click.option(
+    "--into", metavar="FILE", type=click.Path(), required=True, help="The matrix to change."
+)
+@_spec_options("openapi", "interpretation", "lifecycle", beside="--into")
+@click.option("--check", "is_check", is_flag=True, help="Change nothing; say what differs.")
+def amend(table: str, *, into: str, is_check: bool, **files: str | None) -> None:
+    """Change the codes of a matrix file to those of a TABLE: a CSV or XLSX file of the matrix.
+
+    Nothing but codes is read of the table, and nothing but codes is changed: comments and order
+    stay. A table that has not every cell, and one that makes a wrong spec, changes nothing.
 
     \b
     Example:
-      ttrules matrix --entity TroubleTicket --process complaint-add
+      ttrules matrix --format xlsx --out matrix.xlsx
+      ttrules amend matrix.xlsx --into spec/requirements.yaml
     """  # noqa: D301 - \b is click's mark
-    from ttrules.checking import shows_colours
-    from ttrules.tables import show_matrix
+    from ttrules.amend import amend as run
+    from ttrules.report import printable
+    from ttrules.sheets import TableRefused
 
-    book = _book(rules)
-    known = book.data["entities"]
-    for entity in entities:
-        if entity not in known:
-            raise NoSuchCell(entity, tuple(known))
-    columns = [book.process(each) for each in processes] or book.processes()
-    words = catalogue(language)
-    show_matrix(book.data, entities or tuple(known), columns, words, colours=shows_colours())
+    for name, path in files.items():
+        beside = Path(into).with_name(f"{name}.yaml")
+        files[name] = path if path is not None or not beside.exists() else str(beside)
+    if files["openapi"] is None:
+        message = "Name --openapi: the matrix is held against its shapes before it is written."
+        raise click.UsageError(message)
+    try:
+        edits = run(table, into, files, check=is_check)
+    except TableRefused as error:
+        complain(*str(error).splitlines())
+        _leave(UNREADABLE)
+    except OSError as error:
+        message = f"{into} cannot be written: {error.strerror}"
+        raise click.BadParameter(printable(message), param_hint="--into") from error
+    else:
+        for each in edits:
+            click.echo(printable(str(each)))
+        _leave(FINDINGS * (is_check and bool(edits)))
 
 
 @cli.command()
@@ -340,7 +440,7 @@ def compile_command(*, out: str, is_check: bool, **files: str | None) -> None:
 
 
 @cli.command()
-@_spec_options(required=False)
+@_spec_options()
 @click.option("--out", metavar="FILE", type=click.Path(), help="Write it here.")
 def openapi(*, out: str | None, **files: str | None) -> None:
     """Print the OpenAPI document whose request bodies carry the rules, as JSON.
@@ -375,7 +475,7 @@ def openapi(*, out: str | None, **files: str | None) -> None:
 
 
 @cli.command()
-@_spec_options(required=False)
+@_spec_options()
 @_LANGUAGE
 @_RULES
 @click.option("--strict", is_flag=True, help="Exit with 1 for an oddity that nothing decides on.")

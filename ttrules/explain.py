@@ -8,7 +8,7 @@ freed of everything that a terminal would obey.
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ttrules.codes import KEYWORD_CODES
 from ttrules.findings import Finding
@@ -21,12 +21,20 @@ if TYPE_CHECKING:
     from ttrules.languages import Catalogue
     from ttrules.report import Style
 
-    #: Something that is so, and why ("" where no reason is given).
-    Point: TypeAlias = tuple[str, str]
-
 #: What a shape says that is told beside its type, as it stands there.
 _LIMITS: Final = frozenset({*KEYWORD_CODES, "nullable"} - {"type", "enum"})
 _NARROWEST: Final = 40
+
+
+class Point(NamedTuple):
+    """Something that is so, why (empty where no reason is given), and where it is so.
+
+    `processes` are the names of those that it holds in; all of them where there are none.
+    """
+
+    text: str
+    reason: str = ""
+    processes: tuple[str, ...] = ()
 
 
 def rows_named(book: Book, name: str) -> list[str]:
@@ -69,19 +77,41 @@ def explain(book: Book, row: str, style: Style, width: int, words: Catalogue) ->
     for cell in cells:
         yield from _lines(f"{cell.process}: {cell.requirement}", width, 2)
         yield from _lines(words.requirements[cell.requirement], width, 6)
-    for title, points in (
-        ("conditions", _conditions(book.data, entity, field, words)),
-        ("selection", _selection(book.data, entity, field)),
-        ("changes", _changes(book.data, entity, field, words)),
-        ("decisions", decisions(book.data, row)),
-    ):
-        told = list(points)
-        yield from ["", style(words.text(title), bold=True)] if told else []
-        for point, reason in told:
-            yield from _lines(point, width, 2)
-            yield from _lines(words.text("why", reason=reason) if reason else "", width, 6)
+    for title, points in points_on(book.data, entity, field, words).items():
+        yield from ["", style(title, bold=True)]
+        for each in points:
+            where = f" ({', '.join(each.processes)})" if each.processes else ""
+            why = words.text("why", reason=each.reason) if each.reason else ""
+            yield from _lines(each.text + where, width, 2)
+            yield from _lines(why, width, 6)
     yield ""
     yield from _lines(words.text("source", source=cells[0].source), width, 0)
+
+
+def points_on(
+    book: Mapping[str, Any], entity: str, field: str, words: Catalogue
+) -> dict[str, list[Point]]:
+    """Return what a compiled book says of a field beside its codes, by the title it goes under."""
+    told = {
+        "conditions": list(conditions(book, entity, field, words)),
+        "selection": list(_selection(book, entity, field)),
+        "changes": list(_changes(book, entity, field, words)),
+        "decisions": list(decisions(book, f"{entity}.{field}")),
+    }
+    return {words.text(title): points for title, points in told.items() if points}
+
+
+def shape_of(row: Mapping[str, Any]) -> tuple[str | None, list[str], list[str]]:
+    """Return the type of a row of a compiled book, its limits, and the values it is bound to."""
+    shape, item = row["shape"], row["shape"].get("items", {})
+    limits = [
+        f"{name} {value}"
+        for part in (shape, item)
+        for name, value in part.items()
+        if name in _LIMITS
+    ]
+    values = shape.get("enum") or item.get("enum") or ()
+    return row["type"], limits, [*map(str, values)]
 
 
 def _lines(text: str, width: int, indent: int) -> list[str]:
@@ -96,36 +126,20 @@ def _lines(text: str, width: int, indent: int) -> list[str]:
 
 
 def type_of(row: Mapping[str, Any], words: Catalogue) -> str:
-    """Return the type of a field, given by its row of the book, with its values and limits."""
-    shape, item = row["shape"], row["shape"].get("items", {})
-    limits = [
-        f"{name} {value}"
-        for part in (shape, item)
-        for name, value in part.items()
-        if name in _LIMITS
-    ]
-    text = ", ".join([row["type"] or words.text("no_type"), *limits])
-    values = shape.get("enum") or item.get("enum")
-    if not values:
-        return text
-    return words.text("one_of", type=text, values=", ".join(map(str, values)))
-
-
-def _conditions(
-    book: Mapping[str, Any], entity: str, field: str, words: Catalogue
-) -> Iterator[Point]:
-    for text, processes, reason in conditions(book, entity, field, words):
-        yield f"{text} ({', '.join(processes)})", reason
+    """Return the type of a row of a compiled book with its values and limits, in a line."""
+    name, limits, values = shape_of(row)
+    text = ", ".join([name or words.text("no_type"), *limits])
+    return words.text("one_of", type=text, values=", ".join(values)) if values else text
 
 
 def conditions(
     book: Mapping[str, Any], entity: str, field: str, words: Catalogue
-) -> Iterator[tuple[str, list[str], str]]:
-    """Yield each condition on a field as a sentence, its processes by name, and its reason."""
+) -> Iterator[Point]:
+    """Yield each condition on a field of a compiled book as a sentence."""
     for each in book["conditions"]:
         if each["entity"] == entity and field in each["fields"]:
             if each["relation"] == "optional":
-                yield words.text("optional"), each["processes"], each["reason"]
+                text = words.text("optional")
             else:
                 params = {key: each[key] for key in ("relation", "fields", "when")}
                 told = Finding(
@@ -138,7 +152,8 @@ def conditions(
                     process=None,
                     params=params,
                 )
-                yield words.message(told), each["processes"], each["reason"]
+                text = words.message(told)
+            yield Point(text, each["reason"], tuple(each["processes"]))
 
 
 def _selection(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point]:
@@ -146,22 +161,22 @@ def _selection(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Poi
         values = [
             f"{each['value']} ({each['operation']}): {each['name']}" for each in book["processes"]
         ]
-        yield "; ".join(values) + ".", book["selection"]["reason"]
+        yield Point("; ".join(values) + ".", book["selection"]["reason"])
 
 
 def _changes(book: Mapping[str, Any], entity: str, field: str, words: Catalogue) -> Iterator[Point]:
     if field in book["immutable"].get(entity, ()):
-        yield words.text("immutable"), ""
+        yield Point(words.text("immutable"))
     cycle = book["lifecycle"]
     if cycle is not None and (entity, field) == (book["root"], cycle["field"]):
-        yield words.text("initial", status=cycle["initial"]), ""
+        yield Point(words.text("initial", status=cycle["initial"]))
         for status, following in cycle["moves"].items():
             after = ", ".join(move["to"] for move in following) or words.text("nothing")
-            yield words.text("following", status=status, following=after), ""
+            yield Point(words.text("following", status=status, following=after))
 
 
 def decisions(book: Mapping[str, Any], row: str) -> Iterator[Point]:
-    """Yield each decision that concerns a row, given as Entity.field, with its reason."""
+    """Yield each decision that concerns a row, given as Entity.field."""
     for each in book["decisions"]:
         if row in each.get("fields", ()):
-            yield f"{each['topic']}: {each['decision']}", each["reason"]
+            yield Point(f"{each['topic']}: {each['decision']}", each["reason"])

@@ -15,6 +15,7 @@ import click
 
 from ttrules.errors import NoSuchCell, NoSuchProcess, SpecError
 from ttrules.report import printable
+from ttrules.workbook import NoOpenpyxl
 
 #: What each exit code says. Where two of 1 to 3 apply, the greater one is given.
 EXITS: Final[dict[int, str]] = {
@@ -43,7 +44,7 @@ class Program(click.Group):
             sys.stdout.flush()
         except (click.ClickException, click.exceptions.Exit):
             raise
-        except (NoSuchProcess, NoSuchCell) as error:
+        except (NoSuchProcess, NoSuchCell, NoOpenpyxl) as error:
             raise click.UsageError(str(error), ctx) from error
         except BrokenPipeError:
             _forget_output()

@@ -83,7 +83,7 @@ def publish(files: Mapping[str, bytes], directory: str) -> list[str]:
             _refuse_directory(folder / name)
             beside = folder / f".{name}.{os.getpid()}.part"
             prepared.append((beside, folder / name))
-            _write(beside, files[name])
+            write_through(beside, files[name])
         for beside, target in sorted(prepared, key=lambda each: each[1].name == BOOK):
             beside.replace(target)
     except OSError:
@@ -115,7 +115,8 @@ def _refuse_directory(path: Path) -> None:
         raise IsADirectoryError(21, "Is a directory", str(path))
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_through(path: Path, content: bytes) -> None:
+    """Write a file so that it is on the disk when this returns. Raises OSError."""
     with path.open("wb") as file:
         file.write(content)
         file.flush()

@@ -50,7 +50,7 @@ _MOST_PARTS: Final = 1_000_000
 
 
 class Source:
-    """One YAML file: its value, and the place of every part of it.
+    """One YAML file: its text, its value, and the place of every part of that.
 
     Raises SpecError when the file cannot be read, or is not the plain YAML that is taken here.
     """
@@ -59,7 +59,8 @@ class Source:
         self.path = str(path)
         self._problems: list[Problem] = []
         self._built: dict[int, _Built] = {}
-        self._root = self._compose(self._text())
+        self.text = self._text()
+        self._root = self._compose(self.text)
         self.value: Any = self._build(self._root, set())[0]
         if self._problems:
             raise SpecError(self._problems)
@@ -80,6 +81,16 @@ class Source:
             else:
                 at = node = node.value[part]
         return self._problem(at if key else node, message)
+
+    def extent(self, place: Place) -> tuple[int, int]:
+        """Return where in `text` the value of `place` begins and ends, the place being there."""
+        node = self._root
+        for part in place:
+            if isinstance(node, yaml.MappingNode):
+                node = next(value for key, value in node.value if key.value == part)
+            else:
+                node = node.value[part]
+        return node.start_mark.index, node.end_mark.index
 
     def _problem(self, node: yaml.Node, message: str) -> Problem:
         return Problem(self.path, node.start_mark.line + 1, node.start_mark.column + 1, message)

@@ -35,15 +35,16 @@ _NARROWEST: Final = max(map(len, REQUIREMENTS))
 _BETWEEN: Final = 3
 
 
-def show_matrix(
+def matrix_table(
     book: Mapping[str, Any],
     entities: Sequence[str],
     processes: Sequence[str],
     words: Catalogue,
-    *,
-    colours: bool,
-) -> None:
-    """Print rows and columns of the matrix of a compiled book, with the meaning of their codes."""
+) -> str:
+    """Return rows and columns of the matrix of a compiled book, with the meaning of their codes.
+
+    It is coloured where standard output is a terminal.
+    """
     names = [each["name"] for each in book["processes"]]
     columns = [names.index(name) for name in processes]
     table = _table(words.text("field"), *processes)
@@ -65,8 +66,7 @@ def show_matrix(
             legend.add_row(Text(code, style=_colour(code)), meaning)
     names_width = max(cell_len(str(cell)) for cell in table.columns[0].cells)
     least = names_width + len(columns) * (_NARROWEST + _BETWEEN) + _BETWEEN
-    _print(table, colours=colours, least=least)
-    _print(legend, colours=colours)
+    return _told(table, least) + _told(legend)
 
 
 def show_oddities(found: Iterable[Oddity], words: Catalogue, *, colours: bool) -> None:
@@ -76,7 +76,9 @@ def show_oddities(found: Iterable[Oddity], words: Catalogue, *, colours: bool) -
         style = "" if each.decided else "yellow"
         cells = (each.kind, each.about, each.text, ", ".join(each.decided))
         table.add_row(*(Text(printable(cell), style=style) for cell in cells))
-    _print(table, colours=colours)
+    # Written by click, since rich ends the program itself when nobody reads; to the output that is
+    # named, since click takes another one where the output is ASCII.
+    click.echo(_told(table), sys.stdout, nl=False, color=colours)
 
 
 def _table(*headings: str) -> Table:
@@ -90,12 +92,10 @@ def _colour(code: str) -> str:
     return _COLOURS.get(code, _DEPENDENT)
 
 
-def _print(table: Table, *, colours: bool, least: int = 0) -> None:
-    """Print a table as wide as the terminal is, or as it has to be."""
+def _told(table: Table, least: int = 0) -> str:
+    """Return a table as wide as the terminal is, or as it has to be."""
     console = Console(highlight=False, markup=False, emoji=False)
     console.width = max(console.width, least)
-    # Written by click, since rich ends the program itself when nobody reads; to the output that is
-    # named, since click takes another one where the output is ASCII.
     with console.capture() as told:
         console.print(table)
-    click.echo(told.get(), sys.stdout, nl=False, color=colours)
+    return told.get()

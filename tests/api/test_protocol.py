@@ -15,6 +15,9 @@ import pytest
 
 from server.errors import KINDS
 from tests.api.conftest import BASE, complaint
+from ttrules.book import shipped
+from ttrules.page import page_of, policy
+from ttrules.sheets import Part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -225,6 +228,21 @@ def test_unauthenticated_pages(server: Server) -> None:
         assert stranger.get(f"{server.root}/ui/{name}").status_code == 200
     for outside in ("../__init__.py", "%2e%2e/__init__.py", "nothing"):
         assert stranger.get(f"{server.root}/ui/{outside}").status_code == 404
+
+
+def test_matrix(server: Server) -> None:
+    """The page of the matrix runs nothing but its own script, and is sent again when it changed."""
+    stranger = server.stranger()
+    page = stranger.get(f"{server.root}/matrix")
+    assert page.content == page_of(Part.of(shipped()))
+    assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert page.headers["Content-Security-Policy"] == f"{policy()}; frame-ancestors 'none'"
+    assert page.headers["Cache-Control"] == "no-cache"
+    again = stranger.get(
+        f"{server.root}/matrix?q=x", headers={"If-None-Match": page.headers["ETag"]}
+    )
+    assert (again.status_code, again.content) == (304, b"")
+    assert stranger("HEAD", f"{server.root}/matrix").headers["ETag"] == page.headers["ETag"]
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
+from tests.cli.conftest import OTHER
 from ttrules.book import shipped
 from ttrules.cli import cli
 from ttrules.example import example
@@ -71,6 +73,7 @@ def place(tmp_path: Path, ticket: dict[str, Any], stored: dict[str, Any]) -> Pat
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text)
     (tmp_path / "bin" / "ttrules").chmod(0o755)
+    shutil.copytree(OTHER.parents[2] / "spec", tmp_path / "spec")
     (tmp_path / "tickets.jsonl.gz").write_bytes(gzip.compress(json.dumps(ticket).encode()))
     return tmp_path
 
