@@ -36,8 +36,9 @@ schemas: $(VENV)/.made ## Compile spec/ to ttrules/schemas/ and server/rules/
 	$(BIN)/ttrules compile $(SPEC) --out ttrules/schemas
 	$(BIN)/ttrules compile $(BACKOFFICE) --out server/rules
 
-docs: $(VENV)/.made schemas ## Write docs/reference/ from spec/ and from the tables of the code
+docs: $(VENV)/.made schemas ## Write docs/reference/ and docs/postman/ from spec/ and from the tables of the code
 	$(BIN)/python docs/write.py
+	$(BIN)/ttrules postman $(SPEC) --out docs/postman
 
 bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/run.py
