@@ -322,13 +322,20 @@ def postman(*, out: str, is_check: bool, **files: str | None) -> None:
     if find_spec("hypothesis") is None:
         raise click.UsageError('Install what this needs: pip install "ttrules[cli,hypothesis]"')
     from ttrules.compile import compile_book, compile_schemas
+    from ttrules.example import NoExample
     from ttrules.postman import files_of
     from ttrules.source import Source
 
     spec = _spec(files)
     book = Book(compile_book(spec), compile_schemas(spec))
     document = Source(str(files["openapi"])).value
-    _write(files_of(document, book), out, is_check=is_check)
+    try:
+        written = files_of(document, book)
+    except NoExample as error:
+        complain(str(error))
+        _leave(BAD_SPEC)
+    else:
+        _write(written, out, is_check=is_check)
 
 
 @cli.command()

@@ -77,16 +77,19 @@ class Folders:
             del move[self.one.status]
             yield name, {**move, name: next(values)}
         here = self.book.data["lifecycle"]["initial"]
-        for trigger in self.book.data["lifecycle"]["events"].values():
+        for trigger in self.book.data["lifecycle"].get("events", {}).values():
             for status in self.one.way(here, trigger.get("to")):
                 yield f"{here} to {status}", self.one.move(status)
                 here = status
 
     def _others(self) -> list[str]:
         """Return a member that an operator may change and of which no event tells by itself."""
-        cycle, rows = self.book.data["lifecycle"], self.book.data["entities"][self.root]
-        told = {name for names in cycle["carries"].values() for name in names}
-        told |= {*cycle["always"], self.book.data["selection"]["field"]}
+        cycle, rows = (
+            self.book.data["lifecycle"] or {"field": ""},
+            self.book.data["entities"][self.root],
+        )
+        told = {name for names in cycle.get("carries", {}).values() for name in names}
+        told |= {*cycle.get("always", ()), self.book.data["selection"]["field"], cycle["field"]}
         ruling = self.api.ruling(self.changing) if self.changing else []
         columns = [self.book.processes().index(each["name"]) for each in ruling]
         return [
@@ -167,11 +170,11 @@ class Folders:
     def _event(self, event: str, node: Mapping[str, Any]) -> Item:
         """Return the request that carries an event."""
         shape = self.api.at(node["requestBody"]["content"][JSON]["schema"])
-        cycle = self.book.data["lifecycle"]
-        carried = cycle["carries"].get(event) or self._others()
-        names = dict.fromkeys([*cycle["always"], *carried])
+        cycle = self.book.data["lifecycle"] or {}
+        carried = cycle.get("carries", {}).get(event) or self._others()
+        names = dict.fromkeys([*cycle.get("always", ()), *carried])
         ticket = {name: samples.likely(self.book, self.root, name) for name in names}
-        if (to := cycle["events"][event].get("to")) is not None:
+        if (to := cycle.get("events", {}).get(event, {}).get("to")) is not None:
             ticket[cycle["field"]] = to
         values = {
             "id": ticket.get("id"),
@@ -259,8 +262,10 @@ class Folders:
             for each in self.api.ruling(operation):
                 about, before = "", []
                 if operation == self.changing:
-                    about = f"{each['slug']}-ticket"
                     ticket = samples.changed(self.book, each["name"])
+                    if ticket is None:
+                        continue
+                    about = f"{each['slug']}-ticket"
                     before = scripting.make(operation.above, about, ticket, [])
                 told = f"Payloads of {each['name']}: valid ones, and one for each defect."
                 items = self._tried(each["name"], operation, f"{{{{{about}}}}}")
@@ -277,9 +282,9 @@ class Folders:
             title = f"{sample.code} {sample.pointer}"
             if sample.is_error:
                 status = _STATUSES.get(sample.code, HTTPStatus.BAD_REQUEST)
+                status = status if status in answers else HTTPStatus.BAD_REQUEST
                 found = {"code": sample.code, "pointer": sample.pointer}
-                told = f"{status}: {answers[status].description}"
-                tests = filled(scripting.STATUS, title=told, status=status)
+                tests = filled(scripting.STATUS, title=f"{status}: refused", status=status)
                 tests += filled(scripting.VIOLATION, title=title, **found)
             else:
                 named = {"name": _DROPPED, "pattern": f"(^|,){re.escape(sample.pointer)}(,|$)"}

@@ -48,15 +48,15 @@ class Lifecycle:
         """Say whether a ticket may go from status `before` to `after`; staying is no move."""
         return before == after or after in self.followers(before, by)
 
-    def way(self, before: str, after: object) -> tuple[str, ...]:
+    def way(self, before: str, after: object, by: str | None = None) -> tuple[str, ...]:
         """Return the statuses of a shortest way to `after`; none where there is no way, or no need.
 
-        `before` is left out, `after` is the last.
+        `before` is left out, `after` is the last. Moves are those of the party `by`, or of any.
         """
         ways: dict[str, tuple[str, ...]] = {before: ()}
         waiting = [before]
         for here in waiting:  # which grows meanwhile
-            for each in self.followers(here):
+            for each in self.followers(here, by):
                 if each not in ways:
                     ways[each] = (*ways[here], each)
                     waiting.append(each)

@@ -227,6 +227,9 @@ def as_schema(node: Any) -> Any:  # noqa: ANN401 - a shape, or a part of one
     for key, known in (("format", _FORMATS), ("description", ())):
         if isinstance(made.get(key), str) and made[key] not in known:
             del made[key]
+    for key, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
+        if isinstance(made.get(key), bool) and made.pop(key) and bound in made:
+            made[key] = made.pop(bound)
     if node.get("nullable") is True and "type" in made:
         made["type"] = [made["type"], "null"]
     return made

@@ -7,7 +7,6 @@ folders.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
 from ttrules import scripting
@@ -45,7 +44,12 @@ def files_of(document: Mapping[str, Any], book: Book) -> dict[str, bytes]:
     if token is not None:
         name = f"{wholesaler} Authorization"
         parts[f"{name}.postman_collection.json"] = _authorization(name)
-    return {re.sub(r"[/\\\x00-\x1f]", "-", name): to_bytes(each) for name, each in parts.items()}
+    return {_in_folder(name): to_bytes(each) for name, each in parts.items()}
+
+
+def _in_folder(name: str) -> str:
+    """Return the name of a file that leads nowhere else."""
+    return "".join(each if each.isprintable() and each not in "/\\" else "-" for each in name)
 
 
 def _environment(api: Api, wholesaler: str) -> Item:

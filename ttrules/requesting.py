@@ -109,7 +109,7 @@ class Requests:
     def way(self, before: str | None, after: object) -> Sequence[str]:
         """Return the statuses from one (None: that of a new ticket) to another."""
         cycle = self.book.lifecycle
-        return cycle.way(before or cycle.initial, after) if cycle is not None else ()
+        return cycle.way(before or cycle.initial, after, samples.BY) if cycle is not None else ()
 
     def move(self, status: str) -> Item:
         """Return the change that moves a ticket to a status."""
@@ -177,9 +177,11 @@ class Requests:
         if operation != self.changing:
             ticket = samples.stored(self.book, first, path)
             return [ticket] if answer.shape.get("type") == "array" else ticket
-        first = samples.changed(self.book, process) if process else first
+        first = (samples.changed(self.book, process) if process else None) or first
         ticket = samples.stored(self.book, first, path)
         status = body.get(self.status) if isinstance(body, dict) else None
         for each in self.way(None, status)[:-1]:
             ticket[self.status] = each
-        return samples.completed(self.book, self.book.validate_change(ticket, body).ticket)
+        return samples.completed(
+            self.book, self.book.validate_change(ticket, body, by=samples.BY).ticket
+        )

@@ -18,7 +18,7 @@ from hypothesis.errors import NoSuchExample, Unsatisfiable
 
 from ttrules.compile import ANNOTATION
 from ttrules.defects import DEFECTS, cells, walk
-from ttrules.example import example
+from ttrules.example import NoExample, example
 from ttrules.likeness import Likeness
 
 if TYPE_CHECKING:
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
     from ttrules.book import Book
     from ttrules.defects import Defect, Target
-    from ttrules.findings import Report
+    from ttrules.example import Extent
+    from ttrules.findings import Finding
     from ttrules.plain import Path
 
 #: The codes that each cell is broken by which can be; of the others one payload a process is made.
@@ -37,6 +38,8 @@ _EACH: Final = frozenset({"required", "prohibited"})
 _PRESENT: Final = frozenset({"prohibited", "not_supported"})
 #: No payload is longer than this, in characters of JSON.
 _LONGEST: Final = 4_000
+#: How much valid payloads send of what may be sent.
+_EXTENTS: Final[tuple[Extent, ...]] = ("minimal", "full")
 #: How many examples are looked through for one that has a member.
 _SEEDS: Final = 8
 _QUICK: Final = settings(
@@ -47,20 +50,26 @@ _QUICK: Final = settings(
     phases=[Phase.generate, Phase.shrink],
     suppress_health_check=list(HealthCheck),
 )
-#: What a server fills in, by entity; `moment` and `number` stand for a date and an identifier.
-_FILLED: Final[dict[str, dict[str, str]]] = {
-    "": {
-        "id": "number",
-        "creationDate": "moment",
-        "lastUpdate": "moment",
-        "statusChangeDate": "moment",
-    },
-    "Note": {"id": "number", "notedate": "moment"},
-}
+#: An identifier and a moment as a server gives them.
 NUMBER: Final = "019ab3f2-7c1d-7000-8000-000000000001"
-MOMENT: Final = "2026-03-02T08:00:00.000Z"
+_MOMENT: Final = "2026-03-02T08:00:00.000Z"
+#: What a server fills in: of a ticket, and of the items of its lists, by entity.
+_OF_TICKET: Final = {
+    "id": NUMBER,
+    "creationDate": _MOMENT,
+    "lastUpdate": _MOMENT,
+    "statusChangeDate": _MOMENT,
+}
+_OF_ITEMS: Final = {"Note": {"id": NUMBER, "notedate": _MOMENT}}
 #: A member that no shape has.
 _UNKNOWN: Final = "noSuchMember"
+#: What a likely value meets of the shape of its field, and the formats of texts that are known.
+_MET: Final = frozenset(
+    {"type", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "format"}
+)
+_FORMATS: Final = frozenset({"date-time", "date", "uuid"})
+#: The party that sends the payloads, where a move of the lifecycle is narrowed to some.
+BY: Final = "operator"
 
 Payload = dict[str, Any]
 
@@ -80,15 +89,16 @@ class Sample(NamedTuple):
 def broken(book: Book, process: str) -> Iterator[Sample]:
     """Yield payloads with one defect. Raises NoSuchProcess, and NoExample."""
     name = book.process(process)
+    least = valid(book, name)[0]
     seen: set[str] = set()
     for cell in cells(book.schemas[book.slug(name)]):
         for defect in DEFECTS:
             if (defect.code in _EACH or defect.code not in seen) and defect.applies(cell):
-                made = _broken(book, name, cell, defect)
+                made = _broken(book, name, least, cell, defect)
                 if made is not None:
                     seen.add(defect.code)
                     yield made
-    for payload in _of_tickets(book, name):
+    for payload in _of_tickets(book, name, least):
         judged = _judged(book, name, payload)
         if judged is not None and judged.code not in seen:
             seen.add(judged.code)
@@ -96,18 +106,40 @@ def broken(book: Book, process: str) -> Iterator[Sample]:
 
 
 def valid(book: Book, process: str) -> list[Payload]:
-    """Return valid payloads: what must be sent, and all that may. Raises as `broken` does."""
+    """Return valid payloads: with what must be sent, and with all that may where there is one.
+
+    Raises NoSuchProcess, and NoExample where there is none at all.
+    """
     name = book.process(process)
-    least, most = (example(book, name, extent) for extent in ("minimal", "full"))
-    for member in _kept(book) if _operation(book, name) == "change" else ():
-        if member not in least:
-            most.pop(member, None)
-    return [each for each in (least, most) if not list(_report(book, name, each))]
+    found = [made for extent in _EXTENTS for made in _valid(book, name, extent)]
+    if not found:
+        raise NoExample(name)
+    return found
+
+
+def _valid(book: Book, name: str, extent: Extent) -> list[Payload]:
+    """Return a valid payload in a list, or nothing."""
+    kept = _kept(book) if extent == "full" and changed(book, name) is not None else ()
+    for made in _examples(book, name, extent):
+        least = book.schemas[book.slug(name)].get("required", ())
+        payload = {key: value for key, value in made.items() if key in least or key not in kept}
+        if not _told(book, name, payload):
+            return [payload]
+    return []
+
+
+def _examples(book: Book, name: str, extent: Extent) -> Iterator[Payload]:
+    """Yield examples of a process, as many as are looked through; none where there are none."""
+    for seed in range(_SEEDS):
+        try:
+            yield example(book, name, extent, seed)
+        except NoExample:
+            return
 
 
 def stored(book: Book, payload: Mapping[str, Any], path: str) -> Payload:
     """Return a new ticket as it is kept by a server that has its tickets below `path`."""
-    filled = _with(payload, _FILLED[""], book.data["entities"][book.data["root"]])
+    filled = _with(payload, _OF_TICKET, book.data["entities"][book.data["root"]])
     if "href" in book.data["entities"][book.data["root"]]:
         filled["href"] = f"{path}/{NUMBER}"
     if book.lifecycle is not None:
@@ -120,7 +152,7 @@ def completed(book: Book, ticket: Mapping[str, Any]) -> Payload:
     entities = book.data["entities"]
     whole = dict(ticket)
     for name, row in entities[book.data["root"]].items():
-        known = _FILLED.get(row["entity"] or "")
+        known = _OF_ITEMS.get(row["entity"])
         if row["many"] and known and name in whole:
             whole[name] = [_with(item, known, entities[row["entity"]]) for item in whole[name]]
     return whole
@@ -142,23 +174,21 @@ def likely(book: Book, entity: str, field: str) -> Any:  # noqa: ANN401 - any JS
 
 
 def _plain(shape: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the shape of a plain value, or of an item, without what likeness does not know."""
-    inner = shape.get("items", shape)
-    known = {"date-time", "date", "uuid"}
-    return {key: value for key, value in inner.items() if key != "format" or value in known}
+    """Return what a likely value is to meet of the shape of a plain value, or of an item."""
+    met = {key: value for key, value in shape.get("items", shape).items() if key in _MET}
+    return {key: value for key, value in met.items() if key != "format" or value in _FORMATS}
 
 
 def _with(item: Mapping[str, Any], filled: Mapping[str, str], rows: Mapping[str, Any]) -> Payload:
-    values = {"number": NUMBER, "moment": MOMENT}
-    added = {name: values[kind] for name, kind in filled.items() if name in rows}
-    whole = {**added, **item}
-    return {name: whole[name] for name in (*item, *(each for each in added if each not in item))}
+    """Return an item with what is filled in where it is a field and was not sent."""
+    added = {name: value for name, value in filled.items() if name in rows and name not in item}
+    return {**item, **added}
 
 
-def _broken(book: Book, name: str, cell: Target, defect: Defect) -> Sample | None:
+def _broken(book: Book, name: str, least: Payload, cell: Target, defect: Defect) -> Sample | None:
     """Return a payload with this defect alone; None where none is found that is short."""
     path = (*cell.path, cell.name) if defect.needs == "field" else cell.path
-    payload = _having(book, name, path)
+    payload = _having(book, name, least, path)
     if payload is None:
         return None
     owner, at = walk(_simplest, payload, cell.path)
@@ -180,39 +210,36 @@ def _simplest(strategy: SearchStrategy[Any]) -> Any:  # noqa: ANN401 - what it d
     return find(strategy, lambda _: True, settings=_QUICK)
 
 
-def _having(book: Book, name: str, path: Path) -> Payload | None:
-    """Return a valid payload that has the members on a path, and little beside; or None."""
-    least = example(book, name, "minimal")
+def _having(book: Book, name: str, least: Payload, path: Path) -> Payload | None:
+    """Return a payload that has the members on a path, and little beside; or None."""
     if _has(least, path):
-        return least
-    for seed in range(_SEEDS):
-        most = example(book, name, "full", seed)
+        return deepcopy(least)
+    for most in _examples(book, name, "full"):
         if _has(most, path):
             first = str(path[0])
             value = most[first][:1] if isinstance(most[first], list) else most[first]
             found = {**least, first: value}
-            return {member: found[member] for member in most if member in found}
+            return {member: found[member] for member in {**most, **found} if member in found}
     return None
 
 
 def _has(value: Any, path: Path) -> bool:  # noqa: ANN401 - any JSON value
     for member in path:
-        value = value[0] if isinstance(value, list) else value
+        value = next(iter(value), {}) if isinstance(value, list) else value
         if member not in value:
             return False
         value = value[member]
     return True
 
 
-def _of_tickets(book: Book, name: str) -> Iterator[Payload]:
+def _of_tickets(book: Book, name: str, least: Payload) -> Iterator[Payload]:
     """Yield payloads whose defect is none of one cell."""
-    least = example(book, name, "minimal")
     yield {**least, _UNKNOWN: "anything"}
-    if _operation(book, name) == "change":
+    if changed(book, name) is not None:
         for member in _kept(book):
             yield {**least, member: "something else"}
         if (cycle := book.lifecycle) is not None:
-            barred = [each for each in cycle.moves if not cycle.allows(cycle.initial, each, None)]
+            barred = [each for each in cycle.moves if not cycle.allows(cycle.initial, each, BY)]
             yield from ({**least, cycle.field: each} for each in barred)
 
 
@@ -229,24 +256,29 @@ def _operation(book: Book, name: str) -> str | None:
     return found
 
 
-def changed(book: Book, process: str) -> Payload:
-    """Return the new ticket that payloads of a Change process are changes of."""
-    value = next(e["value"] for e in book.data["processes"] if e["name"] == book.process(process))
-    return example(book, book.selecting[value], "minimal")
+def changed(book: Book, process: str) -> Payload | None:
+    """Return the new ticket that payloads of a process are changes of; None where there is none."""
+    name = book.process(process)
+    value = next(each["value"] for each in book.data["processes"] if each["name"] == name)
+    adding = book.selecting.get(value) if _operation(book, name) == "change" else None
+    return example(book, adding, "minimal") if adding is not None else None
 
 
-def _report(book: Book, name: str, payload: Payload) -> Report:
+def _told(book: Book, name: str, payload: Payload) -> list[Finding]:
     """Return what a server has to say of a payload."""
-    if _operation(book, name) == "change":
-        return book.validate_change(stored(book, changed(book, name), ""), payload).report
-    return book.validate(payload, name)
+    ticket = changed(book, name)
+    if ticket is None:
+        report = book.validate(payload, name)
+    else:
+        report = book.validate_change(stored(book, ticket, ""), payload, by=BY).report
+    return [*report.violations, *report.warnings]
 
 
 def _judged(book: Book, name: str, payload: Payload) -> Sample | None:
     """Return a payload with the one thing that is said of it, or None."""
     if len(json.dumps(payload)) > _LONGEST:
         return None
-    told = [*_report(book, name, payload)]
+    told = _told(book, name, payload)
     if len(told) != 1:
         return None
     finding = told[0]
