@@ -174,17 +174,13 @@ def collection(name: str, description: str, items: Iterable[Item], **more: Any) 
     return made
 
 
-def _identify(part: Any, above: str, seen: dict[str, int]) -> None:  # noqa: ANN401 - of a collection
-    if isinstance(part, list):
-        for each in part:
-            _identify(each, above, seen)
-    elif isinstance(part, dict):
-        if part.get("id") == "":
-            above = f"{above}/{part['name']}"
-            seen[above] = seen.get(above, 0) + 1
-            part["id"] = identifier(f"{above} {seen[above]}")
-        for key in ("item", "response"):
-            _identify(part.get(key), above, seen)
+def _identify(parts: Iterable[Item], above: str, seen: dict[str, int]) -> None:
+    """Give requests, folders and saved answers the identifiers that follow from their names."""
+    for part in parts:
+        name = f"{above}/{part['name']}"
+        seen[name] = seen.get(name, 0) + 1
+        part["id"] = identifier(f"{name} {seen[name]}")
+        _identify([*part.get("item", ()), *part.get("response", ())], name, seen)
 
 
 def identifier(name: str) -> str:

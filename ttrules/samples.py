@@ -9,7 +9,9 @@ Every one is judged before it is given away. `stored` is a new ticket as a serve
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from copy import deepcopy
+from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -22,7 +24,7 @@ from ttrules.example import NoExample, example
 from ttrules.likeness import Likeness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from hypothesis.strategies import SearchStrategy
 
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from ttrules.defects import Defect, Target
     from ttrules.example import Extent
     from ttrules.findings import Finding
+    from ttrules.lifecycle import Lifecycle
     from ttrules.plain import Path
 
 #: The codes that each cell is broken by which can be; of the others one payload a process is made.
@@ -90,11 +93,13 @@ def broken(book: Book, process: str) -> Iterator[Sample]:
     """Yield payloads with one defect. Raises NoSuchProcess, and NoExample."""
     name = book.process(process)
     least = valid(book, name)[0]
+    full = [*_examples(book, name, "full")]
     seen: set[str] = set()
     for cell in cells(book.schemas[book.slug(name)]):
         for defect in DEFECTS:
             if (defect.code in _EACH or defect.code not in seen) and defect.applies(cell):
-                made = _broken(book, name, least, cell, defect)
+                path = (*cell.path, cell.name) if defect.needs == "field" else cell.path
+                made = _broken(book, name, _having(least, full, path), cell, defect)
                 if made is not None:
                     seen.add(defect.code)
                     yield made
@@ -119,32 +124,28 @@ def valid(book: Book, process: str) -> list[Payload]:
 
 def _valid(book: Book, name: str, extent: Extent) -> list[Payload]:
     """Return a valid payload in a list, or nothing."""
-    kept = _kept(book) if extent == "full" and changed(book, name) is not None else ()
-    for made in _examples(book, name, extent):
-        least = book.schemas[book.slug(name)].get("required", ())
-        payload = {key: value for key, value in made.items() if key in least or key not in kept}
-        if not _told(book, name, payload):
-            return [payload]
-    return []
+    least = book.schemas[book.slug(name)].get("required", ())
+    spared = _kept(book) if extent == "full" and changed(book, name) is not None else ()
+    tried = (
+        {key: value for key, value in made.items() if key in least or key not in spared}
+        for made in _examples(book, name, extent)
+    )
+    return [*islice((each for each in tried if not _told(book, name, each)), 1)]
 
 
 def _examples(book: Book, name: str, extent: Extent) -> Iterator[Payload]:
     """Yield examples of a process, as many as are looked through; none where there are none."""
-    for seed in range(_SEEDS):
-        try:
-            yield example(book, name, extent, seed)
-        except NoExample:
-            return
+    with suppress(NoExample):
+        yield from (example(book, name, extent, seed) for seed in range(_SEEDS))
 
 
 def stored(book: Book, payload: Mapping[str, Any], path: str) -> Payload:
     """Return a new ticket as it is kept by a server that has its tickets below `path`."""
-    filled = _with(payload, _OF_TICKET, book.data["entities"][book.data["root"]])
-    if "href" in book.data["entities"][book.data["root"]]:
-        filled["href"] = f"{path}/{NUMBER}"
-    if book.lifecycle is not None:
-        filled[book.lifecycle.field] = book.lifecycle.initial
-    return completed(book, filled)
+    known = {**_OF_TICKET, "href": f"{path}/{NUMBER}"}
+    filled = _with(payload, known, book.data["entities"][book.data["root"]])
+    cycle = book.lifecycle
+    state = {cycle.field: cycle.initial} if cycle is not None else {}
+    return completed(book, {**filled, **state})
 
 
 def completed(book: Book, ticket: Mapping[str, Any]) -> Payload:
@@ -185,10 +186,10 @@ def _with(item: Mapping[str, Any], filled: Mapping[str, str], rows: Mapping[str,
     return {**item, **added}
 
 
-def _broken(book: Book, name: str, least: Payload, cell: Target, defect: Defect) -> Sample | None:
+def _broken(
+    book: Book, name: str, payload: Payload | None, cell: Target, defect: Defect
+) -> Sample | None:
     """Return a payload with this defect alone; None where none is found that is short."""
-    path = (*cell.path, cell.name) if defect.needs == "field" else cell.path
-    payload = _having(book, name, least, path)
     if payload is None:
         return None
     owner, at = walk(_simplest, payload, cell.path)
@@ -210,17 +211,15 @@ def _simplest(strategy: SearchStrategy[Any]) -> Any:  # noqa: ANN401 - what it d
     return find(strategy, lambda _: True, settings=_QUICK)
 
 
-def _having(book: Book, name: str, least: Payload, path: Path) -> Payload | None:
+def _having(least: Payload, examples: Sequence[Payload], path: Path) -> Payload | None:
     """Return a payload that has the members on a path, and little beside; or None."""
-    if _has(least, path):
-        return deepcopy(least)
-    for most in _examples(book, name, "full"):
-        if _has(most, path):
-            first = str(path[0])
-            value = most[first][:1] if isinstance(most[first], list) else most[first]
-            found = {**least, first: value}
-            return {member: found[member] for member in {**most, **found} if member in found}
-    return None
+    found = next((each for each in (least, *examples) if _has(each, path)), None)
+    if found is None or found is least:
+        return deepcopy(found)
+    first = str(path[0])
+    value = found[first][:1] if isinstance(found[first], list) else found[first]
+    made = {**least, first: deepcopy(value)}
+    return {member: made[member] for member in {**found, **made} if member in made}
 
 
 def _has(value: Any, path: Path) -> bool:  # noqa: ANN401 - any JSON value
@@ -238,9 +237,17 @@ def _of_tickets(book: Book, name: str, least: Payload) -> Iterator[Payload]:
     if changed(book, name) is not None:
         for member in _kept(book):
             yield {**least, member: "something else"}
-        if (cycle := book.lifecycle) is not None:
-            barred = [each for each in cycle.moves if not cycle.allows(cycle.initial, each, BY)]
-            yield from ({**least, cycle.field: each} for each in barred)
+        yield from _moved(least, book.lifecycle)
+
+
+def _moved(least: Payload, cycle: Lifecycle | None) -> list[Payload]:
+    """Return payloads with a move that a new ticket may not make."""
+    moves = cycle.moves if cycle is not None else ()
+    return [
+        {**least, cycle.field: each}
+        for each in moves
+        if cycle is not None and not cycle.allows(cycle.initial, each, BY)
+    ]
 
 
 def _kept(book: Book) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import threading
@@ -33,9 +34,15 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 POSTMAN = ROOT / "docs" / "postman"
 MODULES = ROOT / "tests" / "node" / "node_modules"
+#: What the page calls the copy of the environment that has the secrets in it.
+_COPY = "environment.json"
 API = POSTMAN / "Trouble Ticket Management API - 1.6.0.postman_collection.json"
 AUTHORIZATION = POSTMAN / "Nexera Authorization.postman_collection.json"
 ENVIRONMENT = POSTMAN / "Nexera TEST Environment.postman_environment.json"
+
+PAGE = ROOT / "docs" / "howto" / "postman.md"
+#: The commands of the page, in the order in which they stand there.
+COMMANDS = re.findall(r"^newman (run .*)$", PAGE.read_text("utf-8"), re.MULTILINE)
 
 # Where continuous integration runs there is a Node.js, or something is wrong with it.
 needs_newman = pytest.mark.skipif(
@@ -90,15 +97,20 @@ class Place(NamedTuple):
     listener: Running
     events: list[dict[str, Any]]
 
-    def run(self, collection: Path, *options: str, kept: bool = False) -> Ran:
-        """Run a collection; what it puts into the environment is kept for the next one or not."""
+    def run(self, collection: Path, *options: str) -> Ran:
+        """Run a collection."""
+        return self.type(shlex.join(["run", str(collection), "--environment", _COPY, *options]))
+
+    def type(self, line: str) -> Ran:
+        """Run newman with a line of arguments, in the project's folder."""
         report = self.environment.with_name("report.json")
         report.unlink(missing_ok=True)
-        command = ["node", str(MODULES / "newman/bin/newman.js"), "run", str(collection)]
-        command += ["--environment", str(self.environment), "--reporters", "json"]
-        command += ["--reporter-json-export", str(report), *options]
-        command += ["--export-environment", str(self.environment)] if kept else []
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)  # noqa: S603 - our own files
+        arguments = [str(self.environment) if e == _COPY else e for e in shlex.split(line)]
+        command = ["node", str(MODULES / "newman/bin/newman.js"), *arguments]
+        command += ["--reporters", "json", "--reporter-json-export", str(report)]
+        ran = subprocess.run(  # noqa: S603 - our own files
+            command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+        )
         assert report.exists(), ran.stderr
         return Ran(ran.returncode, json.loads(report.read_text("utf-8"))["run"])
 
@@ -158,10 +170,11 @@ class TestRun:
 
         Nobody but the sandbox and the listener is asked.
         """
-        ran = place.run(AUTHORIZATION, kept=True)
+        authorization, all_of_it, _ = COMMANDS
+        ran = place.type(authorization)
         assert (ran.failed, ran.code, len(ran.sent), ran.hosts) == ([], 0, 2, {"127.0.0.1"})
         collection = json.loads(API.read_text("utf-8"))
-        ran = place.run(API)
+        ran = place.type(all_of_it)
         assert (ran.failed, ran.code, ran.hosts) == ([], 0, {"127.0.0.1"})
         requests = dict(requests_of(collection))
         assert ran.sent == [item["id"] for item in requests.values()]
@@ -192,8 +205,7 @@ class TestRun:
 
     def test_alone(self, place: Place) -> None:
         """A request runs alone: what it is about is made before, moved where it must be."""
-        names = ["--folder", "[PATCH] /troubleTicket/{id}", "--folder", "[DELETE] /hub/{id}"]
-        ran = place.run(API, *names)
+        ran = place.type(f"{COMMANDS[-1]} --folder '[DELETE] /hub/{{id}}'")
         assert (ran.failed, ran.code, len(ran.sent)) == ([], 0, 2)
 
     def test_noticed(self, place: Place, tmp_path: Path) -> None:

@@ -36,10 +36,13 @@ def test_written(run: Run, tmp_path: Path) -> None:
 
 def test_contradiction(run: Run, spec: Spec, tmp_path: Path) -> None:
     """Rules that no payload meets are told, as bad ones."""
-    never = {"type": "string", "minLength": 2, "maxLength": 1}
+    never = {"type": "string", "enum": [""]}
+    kind = {"type": "string", "enum": ["a"]}
+    chosen = {"Order Add": {"operation": "add", "value": "a"}}
     files = spec(
-        {"Order": {"a": never}},
-        {"Order": {"a": ["R"]}},
+        {"Order": {"kind": kind, "a": never}},
+        {"Order": {"kind": ["R"], "a": ["R"]}},
+        selection={"field": "kind", "reason": "It says so.", "processes": chosen},
     )
     document = yaml.safe_load(Path(files[1]).read_text("utf-8"))
     content = {"application/json": {"schema": {"$ref": "#/components/schemas/Order"}}}

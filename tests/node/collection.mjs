@@ -1,10 +1,12 @@
 // Loads a Postman collection with Postman's own library, and prints the places that it drops or
 // reads otherwise. It keeps no address as text, which is compared with what it makes of the parts,
-// and no word on how an answer is shown, which is Postman's own.
+// and no word on how an answer is shown, which is Postman's own. Nor may a script be anything but
+// JavaScript.
 //
 //     node collection.mjs collection.json
 
 import { readFileSync } from "node:fs";
+import { Script } from "node:vm";
 
 import postman from "postman-collection";
 
@@ -33,4 +35,18 @@ function compare(ours, theirs, place) {
   }
 }
 
+function compile(part, place) {
+  for (const { script } of part.event ?? []) {
+    try {
+      new Script(script.exec.join("\n"));
+    } catch (error) {
+      console.log(place, error.message);
+    }
+  }
+  for (const [index, each] of (part.item ?? []).entries()) {
+    compile(each, `${place}/item/${index}`);
+  }
+}
+
 compare(given, kept, "");
+compile(given, "");

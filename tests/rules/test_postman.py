@@ -19,7 +19,7 @@ from tests.rules.small_spec import loaded
 from tests.specs import ODD
 from ttrules import samples
 from ttrules.book import Book, shipped
-from ttrules.compile import compile_book, compile_schemas
+from ttrules.compile import ANNOTATION, compile_book, compile_schemas
 from ttrules.lifecycle import Lifecycle
 from ttrules.operations import as_schema
 from ttrules.postman import files_of
@@ -55,8 +55,13 @@ def orders(example: Any = None) -> dict[str, Any]:
     order = {"$ref": "#/components/schemas/ServiceOrder"}
     content = {"application/json": {"schema": order}}
     identifier = {"name": "order", "in": "path", "required": True, "schema": {"type": "string"}}
-    done = {"200": {"description": "Done.", "content": content}, "default": {"description": "No."}}
-    refused = {"400": {"description": "No.", "content": {"application/json": {"schema": {}}}}}
+    done: dict[str, Any] = {
+        "200": {"description": "Done.", "content": content},
+        "default": {"description": "No."},
+    }
+    refused: dict[str, Any] = {
+        "400": {"description": "No.", "content": {"application/json": {"schema": {}}}}
+    }
     callback = {"post": {"requestBody": {"content": content}, "responses": done}}
     watched = {"application/json": {"schema": {}, "examples": {"here": {"value": {"url": "x"}}}}}
     document["paths"] = {
@@ -94,7 +99,7 @@ def other() -> Book:
 
 @pytest.fixture(scope="module")
 def hostile(other: Book) -> tuple[dict[str, Any], dict[str, bytes]]:
-    """Give a body of the water works, and the files of a document in which all words are hostile."""
+    """Give a body of the water works, and the files of a document whose words are hostile."""
     example = {**samples.valid(other, "Repair Add")[0], "nickname": HOSTILE}
     document = orders(example)
     document["info"]["title"] = HOSTILE
@@ -139,9 +144,7 @@ class TestOther:
         book = Book(compile_book(spec), compile_schemas(spec))
         document = orders()
         document["components"]["schemas"]["Parcel"] = {}
-        ((folder,),) = [
-            [each for each in parts(files_of(document, book))["collection"]["item"]],
-        ]
+        (folder,) = parts(files_of(document, book))["collection"]["item"]
         assert folder["name"] == "requests"
 
     def test_nothing(self, other: Book) -> None:
@@ -162,9 +165,15 @@ class TestText:
     def test_body(self, hostile: tuple[dict[str, Any], dict[str, bytes]]) -> None:
         """A body is sent as it is in the document: no variable is read into it."""
         example, files = hostile
-        raw = next(items(parts(files)["collection"]))["request"]["body"]["raw"]
-        assert "{{" not in raw
-        assert json.loads(raw) == example
+        bodies = [
+            each["request"]["body"]["raw"]
+            for each in items(parts(files)["collection"])
+            if each["name"] == "[POST] /orders"
+        ]
+        assert len(bodies) > 1
+        for raw in bodies:
+            assert "{{" not in raw
+            assert json.loads(raw) == example
 
     def test_names(self, hostile: tuple[Any, dict[str, bytes]]) -> None:
         """Names of files stay in their folder."""
@@ -223,3 +232,36 @@ def test_way() -> None:
     assert cycle.way("closed", "submitted") == cycle.way("closed", None) == ()
     narrow = Lifecycle(field="s", initial="a", moves={"a": {"b": ("provider",)}, "b": {}})
     assert (narrow.way("a", "b", "operator"), narrow.way("a", "b")) == ((), ("b",))
+
+
+def test_unbreakable() -> None:
+    """What no value breaks, here a pattern that everything meets, is not broken."""
+    schema = {
+        "type": "object",
+        "properties": {"a": {"type": "string", "pattern": "^", ANNOTATION: cell_of("a", "R")}},
+        "required": ["a"],
+        ANNOTATION: {"entity": "Order"},
+    }
+    row: dict[str, Any] = {
+        "type": "string",
+        "entity": None,
+        "many": False,
+        "description": "",
+        "shape": {},
+    }
+    process = {"name": "Order Add", "slug": "order-add", "operation": None, "value": None}
+    data = {
+        **shipped().data,
+        "root": "Order",
+        "processes": [process],
+        "entities": {"Order": {"a": {**row, "requirements": ["R"]}}},
+        "conditions": [],
+        "lifecycle": None,
+    }
+    made = list(samples.broken(Book(data, {"order-add": schema}), "order-add"))
+    assert [each.code for each in made] == ["required", "null", "type", "unknown_field"]
+
+
+def cell_of(field: str, code: str) -> dict[str, str]:
+    """Return the annotation of a cell."""
+    return {"entity": "Order", "field": field, "requirement": code}
