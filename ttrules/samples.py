@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from copy import deepcopy
+from functools import cache
 from itertools import islice
 from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -207,6 +208,7 @@ def _broken(
     return judged if is_meant else None
 
 
+@cache  # hypothesis gives the same strategy for the same arguments, and most are asked for again
 def _simplest(strategy: SearchStrategy[Any]) -> Any:  # noqa: ANN401 - what it draws
     return find(strategy, lambda _: True, settings=_QUICK)
 

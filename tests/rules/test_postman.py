@@ -86,8 +86,8 @@ def orders(example: Any = None) -> dict[str, Any]:
     }
     if example is not None:
         shown = {"shown": {"summary": HOSTILE, "value": example}}
-        content = {"application/json": {"schema": order, "examples": shown}}
-        document["paths"]["/orders"]["post"]["requestBody"]["content"] = content
+        told = {"application/json": {"schema": order, "examples": shown}}
+        document["paths"]["/orders"]["post"]["requestBody"]["content"] = told
     return document
 
 
@@ -124,7 +124,7 @@ class TestOther:
 
     def test_findings(self, other: Book) -> None:
         """A payload that is to be refused is, for the one thing that is told."""
-        for process in other.processes():
+        for process in ("Repair Add", "Repair Change", "Legacy Correction"):
             made = list(samples.broken(other, process))
             assert {each.code for each in made} >= {"required", "type"}
             for each in made:
@@ -154,9 +154,9 @@ class TestOther:
 
     def test_odd(self) -> None:
         """Where no payload has all that may be sent, what can be made without is made."""
-        for process in ODD.processes():
-            assert list(samples.broken(ODD, process))
-            assert samples.valid(ODD, process)
+        process = ODD.processes()[0]
+        assert len(samples.valid(ODD, process)) == 1
+        assert list(samples.broken(ODD, process))
 
 
 class TestText:
