@@ -34,6 +34,7 @@ lint: $(VENV)/.made ## Hold the code against its rules
 schemas: $(VENV)/.made ## Compile spec/ to ttrules/schemas/ and server/rules/
 	cp spec/schemas/*.schema.json ttrules/schemas/form/
 	$(BIN)/ttrules compile $(SPEC) --out ttrules/schemas
+	$(BIN)/ttrules openapi $(SPEC) --out ttrules/schemas/openapi.json
 	$(BIN)/ttrules compile $(BACKOFFICE) --out server/rules
 
 docs: $(VENV)/.made schemas ## Write docs/reference/ and docs/postman/ from spec/ and from the tables of the code

@@ -1,5 +1,7 @@
 """Writing docs/reference/: pages that say nothing that spec/ or a table of the code does not say.
 
+docs/openapi.json is written beside them: what `ttrules openapi` prints.
+
 `make docs` runs it; tests/test_docs.py compares. A page is a function of the compiled book, the
 tables of the code and the command line, so a new code, command or decision is in the docs once it
 is in its table.
@@ -20,13 +22,18 @@ from server.config import SETTINGS
 from server.document import load, load_backoffice
 from server.errors import KINDS
 from server.filtering import FIELDS, OPERATOR, OPERATOR_MEANINGS, OTHERS, SIGNS
+from server.polish import GRANT as POLISH_GRANT
+from server.polish import KINDS as POLISH_KINDS
+from server.polish import SENTENCES as POLISH_SENTENCES
 from server.schema import FILTERED
+from server.sentences import GRANT, SENTENCES
 from ttrules.book import shipped
 from ttrules.cli import FORMATS, cli
-from ttrules.codes import FORMATS as STRING_FORMATS
-from ttrules.codes import MESSAGES, RELATIONS, REQUIREMENTS
+from ttrules.codes import REQUIREMENTS
+from ttrules.languages import TABLES, catalogue
 from ttrules.lint import oddities
 from ttrules.program import EXITS
+from ttrules.publish import shipped_openapi
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -34,6 +41,7 @@ if TYPE_CHECKING:
     from ttrules import Book
 
 REFERENCE: Final = Path(__file__).parent / "reference"
+OPENAPI: Final = REFERENCE.with_name("openapi.json")
 _NOTE: Final = "<!-- Written by `make docs`; change the source named below, not this page. -->"
 
 
@@ -101,19 +109,32 @@ def _used(data: Mapping[str, Any]) -> dict[str, str]:
 def _findings() -> Iterator[str]:
     yield "# Findings"
     yield ""
-    yield "From [ttrules/codes.py](../../ttrules/codes.py). Codes are stable; sentences are for"
-    yield "people and may change. One defect is one finding."
+    yield "From [ttrules/codes.py](../../ttrules/codes.py), and in other languages from the modules"
+    yield "that [ttrules/languages.py](../../ttrules/languages.py) names. Codes are stable, and the same"
+    yield "in every language; sentences are for people and may change. One defect is one finding."
+    yield ""
+    yield '`finding.message` is in English; `finding.message_in("pl")`, `to_dict("pl")` of a finding or'
+    yield "report, `--lang pl` or `TTRULES_LANG=pl` on the command line, and the header `Accept-Language`"
+    yield "of a request to the server give the sentences in Polish."
     yield "\n## Finding codes\n"
-    yield from _table(("code", "sentence"), ((f"`{c}`", _slots(t)) for c, t in MESSAGES.items()))
+    yield from _spoken("code", "messages")
     yield "\n## Requirement codes\n"
-    yield from _table(("code", "meaning"), ((f"`{c}`", text) for c, text in REQUIREMENTS.items()))
+    yield from _spoken("code", "requirements")
     yield "\n## Relations\n"
     yield "What a condition of a process-dependent cell may ask of the fields of one object."
     yield ""
-    yield from _table(("relation", "rule"), ((f"`{r}`", _slots(t)) for r, t in RELATIONS.items()))
+    yield from _spoken("relation", "relations")
     yield "\n## Formats that are enforced\n"
-    formats = STRING_FORMATS.items()
-    yield from _table(("format", "what to write"), ((f"`{n}`", text) for n, (_, text) in formats))
+    yield "What to write, as it stands behind *as*."
+    yield ""
+    yield from _spoken("format", "formats")
+
+
+def _spoken(head: str, name: str) -> Iterator[str]:
+    """Yield a table of the languages: a key, and its text in each of them."""
+    tables = [getattr(catalogue(language), name) for language in TABLES]
+    rows = ((f"`{key}`", *(_slots(table[key]) for table in tables)) for key in tables[0])
+    yield from _table((head, *TABLES), rows)
 
 
 def _cli() -> Iterator[str]:
@@ -221,6 +242,22 @@ def _errors() -> Iterator[str]:
         ("status", "code", "reason", "what to do"),
         ((str(k.status), f"`{code}`", k.reason, k.message) for code, k in KINDS.items()),
     )
+    yield "\n## What is told of one request\n"
+    yield "From [server/sentences.py](../../server/sentences.py). Where one of these fits, it is the"
+    yield "`message` in the place of what the code says."
+    yield ""
+    yield from _table(("key", "what to do"), ((f"`{k}`", _slots(t)) for k, t in SENTENCES.items()))
+    yield "\nThe `error_description` of `/oauth2/token` is one of these; RFC 6749 lets it hold ASCII only.\n"
+    yield from _table(("key", "what to do"), ((f"`{k}`", _slots(t)) for k, t in GRANT.items()))
+    yield "\n## In Polish\n"
+    yield "From [server/polish.py](../../server/polish.py): what is told where `Accept-Language` asks for"
+    yield "`pl` more than for `en`. `Content-Language` says which one it is."
+    yield ""
+    kinds = ((f"`{code}`", *POLISH_KINDS[code]) for code in KINDS)
+    yield from _table(("code", "reason", "what to do"), kinds)
+    for told in (POLISH_SENTENCES, POLISH_GRANT):
+        yield ""
+        yield from _table(("key", "what to do"), ((f"`{k}`", _slots(t)) for k, t in told.items()))
 
 
 def _decisions() -> Iterator[str]:
@@ -289,8 +326,9 @@ PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
 
 
 def main() -> None:
-    """Write the pages."""
+    """Write the pages and the document."""
     REFERENCE.mkdir(exist_ok=True)
+    OPENAPI.write_bytes(shipped_openapi())
     for name, text in pages().items():
         (REFERENCE / name).write_text(text, encoding="utf-8")
 

@@ -103,7 +103,7 @@ def deliver() -> None:
     """Deliver events until told to stop. With SQLite `serve` does so itself."""
     with mending(), _store(config := read_config(os.environ)) as store:
         if store.is_embedded:
-            message = "a database that other processes can share; with SQLite `serve` delivers,"
+            message = "a database that other processes can share (with SQLite `serve` delivers)"
             raise BadSetting("TTR_DATABASE_URL", config.database_url, message)
         log_to_standard_error(config.log_level)
         metrics = Metrics()
@@ -217,7 +217,7 @@ def master_key(config: Config, store: Store) -> bytes:
     if config.signing_key:
         return config.signing_key
     if not store.is_embedded:
-        expected = "a key of at least 32 random bytes in base64, the same for all processes,"
+        expected = "a key of at least 32 random bytes in base64, the same for all processes"
         raise BadSetting("TTR_SIGNING_KEY", None, expected)
     path = Path(store.url.database or "").parent / _KEY_FILE
     if not path.exists():

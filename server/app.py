@@ -176,11 +176,11 @@ class _Tokens:
             return
         scope[NOTED]["operation"] = "grantToken"
         if scope["method"] != "POST":
-            answer = refusal(Refused("methodNotAllowed", headers={"Allow": "POST"}))
+            refused = Refused("methodNotAllowed", headers={"Allow": "POST"})
+            answer = refusal(refused, scope["headers"])
         else:
-            headers = {name.decode(): value.decode("latin-1") for name, value in scope["headers"]}
             address = (scope.get("client") or ("", 0))[0]
-            answer = await self._auth.token(headers, (await receive())["body"], address)
+            answer = await self._auth.token(scope["headers"], (await receive())["body"], address)
         await send_answer(answer, send)
 
 
@@ -189,7 +189,7 @@ async def _refused(request: ConnexionRequest, error: Exception) -> ConnexionResp
     refused = error if isinstance(error, Refused) else _as_refused(error)
     if refused.status >= 500 and refused is not error:  # noqa: PLR2004
         log.error("a request failed", exc_info=error, extra=request.scope[NOTED])
-    answer = refusal(refused)
+    answer = refusal(refused, request.scope["headers"])
     return ConnexionResponse(
         status_code=answer.status,
         headers=dict(answer.headers),
@@ -241,6 +241,8 @@ def _add_pages(
     for base, text in texts.items():
         view = partial(flask.Response, text, content_type="application/json")
         pages.add_url_rule(f"{base}/openapi.json", f"document of {base}", view)
+        if base == next(iter(texts)):  # that of the operators, for who knows no base path
+            pages.add_url_rule("/openapi.json", "document", view)
 
     @pages.get("/ui")
     def without_slash() -> Response:

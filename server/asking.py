@@ -87,12 +87,13 @@ class Backoffice:
     def ticket(self, beginning: str) -> Found:
         """Return the one ticket whose identifier begins so. Raises Refusal."""
         if _IDENTIFIER.fullmatch(beginning) is None:
-            raise Refusal(f"{readable(beginning)} is no beginning of an identifier")
+            raise Refusal(f"Give the beginning of an identifier: {readable(beginning)} is none.")
         wanted = {"id.regex": f"^{beginning}", "fields": "id", "limit": 2}
         found = self.ask("GET", "/troubleTicket", params=wanted).json()
         if len(found) != 1:
-            many = "several tickets" if found else "no ticket"
-            raise Refusal(f"there is {many} whose id begins with {beginning}")
+            which = "more of the" if found else "another"
+            many = "several tickets begin" if found else "no ticket begins"
+            raise Refusal(f"Give {which} identifier: {many} with {beginning}.")
         answer = self.ask("GET", f"/troubleTicket/{self.quoted(found[0]['id'])}")
         return Found(contents=answer.json(), etag=answer.headers.get("ETag"))
 
@@ -137,7 +138,7 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
                 click.echo(f"  {line}" if number else f"server: {line}", err=True)
             sys.exit(1)
         except requests.RequestException as error:
-            click.echo(f"server: it is not reached: {_why(error)}", err=True)
+            click.echo(f"server: Check --url and the server: {_why(error)}.", err=True)
             sys.exit(3)
 
     function = command.func if isinstance(command, partial) else command
@@ -157,7 +158,7 @@ def _backoffice(url: str | None, user: str | None) -> Backoffice:
     if not user:
         secret = sandbox.kept(config.database_url).get(PROVIDER)
         if secret is None:
-            raise BadSetting("TTR_BACKOFFICE_USER", None, "NAME:SECRET, here or as --user,")
+            raise BadSetting("TTR_BACKOFFICE_USER", None, "NAME:SECRET, or give it as --user")
         user = f"{PROVIDER}:{secret}"
     return Backoffice(config.backoffice_url, user)
 

@@ -25,7 +25,9 @@ from limits.storage import MemoryStorage
 from limits.strategies import MovingWindowRateLimiter
 
 from server.errors import Refused
+from server.languages import granting_in, language_of, spoken
 from server.operators import grant, holder, is_secret_of, named, numbered
+from server.sentences import Grant
 from server.wire import FORM, JSON, Answer, dumps, refusal
 
 if TYPE_CHECKING:
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     from connexion.lifecycle import ConnexionRequest
 
     from server.config import Config
+    from server.languages import Headers
     from server.observe import Metrics
     from server.operators import Operator
     from server.store import Store
@@ -171,28 +174,30 @@ class Auth:
                 seconds = max(1, round(reset - time.time()))
                 raise Refused("tooManyRequests", headers={"Retry-After": str(seconds)})
 
-    async def token(self, headers: Mapping[str, str], raw: bytes, address: str) -> Answer:
+    async def token(self, given: Headers, raw: bytes, address: str) -> Answer:
         """Answer POST /oauth2/token: the client-credentials grant (RFC 6749, section 4.4)."""
+        headers = {name.decode(): value.decode("latin-1") for name, value in given}
         try:
             return await self._granted(headers, raw, address)
         except OAuthError as error:
-            return error.answer()
+            return error.answer(language_of(given))
         except Refused as refused:
             if refused.code == "invalidCredentials":
-                return OAuthError("invalid_client", "The client is not known by these.").answer()
-            return refusal(refused)
+                unknown = OAuthError("invalid_client", Grant("unknown"))
+                return unknown.answer(language_of(given))
+            return refusal(refused, given)
 
     async def _granted(self, headers: Mapping[str, str], raw: bytes, address: str) -> Answer:
         if headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-            raise OAuthError("invalid_request", f"The body is to be {FORM}.")
+            raise OAuthError("invalid_request", Grant("form", media_type=FORM))
         form = _form(raw)
         name, secret = self._client(headers.get("authorization"), form)
         if (grant_type := form.get("grant_type")) is None:
-            raise OAuthError("invalid_request", "grant_type is missing.")
+            raise OAuthError("invalid_request", Grant("type"))
         if grant_type != "client_credentials":
-            raise OAuthError("unsupported_grant_type", "Only client_credentials is granted.")
+            raise OAuthError("unsupported_grant_type", Grant("only"))
         if form.get("scope"):
-            raise OAuthError("invalid_scope", "There are no scopes here.")
+            raise OAuthError("invalid_scope", Grant("scope"))
         found = await self.basic(name, secret, address)
         now, lifetime = time.time_ns() // 1000, int(self._config.token_lifetime)
         granted = await self._store.write(lambda c: grant(c, found, now, lifetime * 1_000_000))
@@ -204,13 +209,13 @@ class Auth:
         in_body = "client_id" in form or "client_secret" in form
         if authorization is None:
             if "client_id" not in form or "client_secret" not in form:
-                raise OAuthError("invalid_client", "The client does not say who it is.")
+                raise OAuthError("invalid_client", Grant("client"))
             return form["client_id"], form["client_secret"]
         if in_body:
-            raise OAuthError("invalid_request", "The client says twice who it is.")
+            raise OAuthError("invalid_request", Grant("twice"))
         pair = read_basic(authorization)
         if pair is None:
-            raise OAuthError("invalid_client", "The client is to use Basic authentication.")
+            raise OAuthError("invalid_client", Grant("basic"))
         # Section 2.3.1: both are form-encoded before they are joined.
         return unquote(pair[0]), unquote(pair[1])
 
@@ -221,18 +226,18 @@ _UNCACHED: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 class OAuthError(Exception):
     """An error of the token endpoint (RFC 6749, section 5.2)."""
 
-    def __init__(self, code: str, description: str) -> None:
+    def __init__(self, code: str, description: Grant) -> None:
         super().__init__(code, description)
         self.code = code
         self.description = description
 
-    def answer(self) -> Answer:
+    def answer(self, language: str) -> Answer:
         """Return the answer, in the shape that section 5.2 gives."""
         is_client = self.code == "invalid_client"
-        headers = {**_UNCACHED, "Content-Type": JSON}
+        headers = {**_UNCACHED, "Content-Type": JSON, **spoken(language)}
         if is_client:
             headers["WWW-Authenticate"] = f'Basic realm="{REALM}", charset="UTF-8"'
-        body = {"error": self.code, "error_description": self.description}
+        body = {"error": self.code, "error_description": granting_in(self.description, language)}
         return Answer(status=401 if is_client else 400, headers=headers, body=dumps(body))
 
 
@@ -241,10 +246,10 @@ def _form(raw: bytes) -> dict[str, str]:
     try:
         pairs = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=32)
     except (UnicodeDecodeError, ValueError):
-        raise OAuthError("invalid_request", "The body is no form.") from None
+        raise OAuthError("invalid_request", Grant("readable")) from None
     form = dict(pairs)
     if len(form) < len(pairs):
-        raise OAuthError("invalid_request", "A parameter stands twice.")
+        raise OAuthError("invalid_request", Grant("once"))
     return form
 
 

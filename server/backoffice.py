@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from server import outbox
 from server.errors import Refused
 from server.filtering import DEFAULT_LIMIT, MOST, OPERATOR, instants, whole, words
+from server.sentences import Told, near
 from server.tickets import stamp
 from server.wire import Answer, dumps
 from ttrules import Book
@@ -51,7 +52,7 @@ class Outgoing:
         given = _parameters(asked, "state", OPERATOR, "limit")
         state = given.get("state")
         if state is not None and state not in STATES:
-            raise Refused("invalidQuery", f"state is one of {', '.join(STATES)}.")
+            raise Refused("invalidQuery", Told("choose", name="state", values=", ".join(STATES)))
         names = frozenset(words(given[OPERATOR])) if OPERATOR in given else None
         most = whole("limit", given.get("limit", str(DEFAULT_LIMIT)), 1, MOST)
         rows = await self._store.read(
@@ -79,7 +80,7 @@ class Outgoing:
             if row is None:
                 raise Refused("notFound")
             if not is_done:
-                raise Refused("conflict", "The event waits to be sent already.")
+                raise Refused("conflict", Told("event_waits"))
             return _whole(row)
 
         body = await self._store.write(job)
@@ -90,7 +91,7 @@ class Outgoing:
         """DELETE /event: 200 with how many settled events were forgotten."""
         given = _parameters(asked, "before")
         if "before" not in given:
-            raise Refused("invalidQuery", "before is missing.")
+            raise Refused("invalidQuery", Told("give", name="before"))
         before, _ = instants("before", given["before"])
         purged = await self._store.write(lambda c: outbox.purge(c, before))
         return Answer(status=200, body=dumps({"purged": purged}))
@@ -102,9 +103,10 @@ def _parameters(asked: Asked, *names: str) -> dict[str, str]:
     pairs = parse_qsl(asked.query.decode("utf-8", "replace"), keep_blank_values=True)
     for name, value in pairs:
         if name not in names:
-            raise Refused("invalidQuery", f"There is no parameter {name[:64]!r}.")
+            told = Told("parameter", name=repr(name[:64]), near=near(name, names))
+            raise Refused("invalidQuery", told)
         if name in given:
-            raise Refused("invalidQuery", f"{name} stands twice.")
+            raise Refused("invalidQuery", Told("once", name=name))
         given[name] = value
     return given
 

@@ -19,6 +19,8 @@ from urllib.parse import urlsplit
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 
+from ttrules.codes import closest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
@@ -42,11 +44,15 @@ class BadSetting(Exception):  # noqa: N818 - a statement
         self.name, self.value, self.expected = name, value, expected
 
     def __str__(self) -> str:
-        """Say which variable, and what was expected; a password in an address is not told."""
+        """Say what to set; a password in an address is not told."""
+        if self.name not in SETTINGS:
+            nearest = closest(self.name, SETTINGS)
+            hint = f" Did you mean {nearest}?" if nearest else ""
+            return f"Unset {self.name}: there is no such setting.{hint}"
         if self.value is None:
-            return f"{self.name}: {self.expected} was expected"
+            return f"Set {self.name} to {self.expected}."
         value = _PASSWORD.sub("***", self.value)
-        return f"{self.name}={value!r}: {self.expected} was expected"
+        return f"Set {self.name} to {self.expected}: {value!r} is not."
 
 
 def _flag(value: str) -> bool:
@@ -287,17 +293,19 @@ def read_config(environment: Mapping[str, str]) -> Config:
             raise BadSetting(variable, None, f"one of {', '.join(SETTINGS)}")
     config = Config(**values)
     if config.workers > 1 and config.database_url.startswith("sqlite"):
-        raise BadSetting("TTR_WORKERS", str(config.workers), "1, since SQLite serves one process,")
+        raise BadSetting("TTR_WORKERS", str(config.workers), "1, since SQLite serves one process")
     if config.allow_loopback_callbacks and not _is_loopback(config.host):
-        expected = "0, since others can reach the server at TTR_HOST,"
+        expected = "0, since others can reach the server at TTR_HOST"
         raise BadSetting("TTR_ALLOW_LOOPBACK_CALLBACKS", "1", expected)
     if config.event_lease <= config.event_deadline + _MARGIN:
         expected = "more than TTR_EVENT_DEADLINE and one"
         raise BadSetting("TTR_EVENT_LEASE", f"{config.event_lease:g}", expected)
     if bool(config.tls_certificate) != bool(config.tls_key):
-        raise BadSetting("TTR_TLS_KEY", config.tls_key, "both a certificate and a key, or neither,")
+        raise BadSetting(
+            "TTR_TLS_KEY", config.tls_key, "the key of TTR_TLS_CERTIFICATE, or set neither"
+        )
     if config.tls_certificate and not _is_pair(config.tls_certificate, config.tls_key):
-        expected = "a PEM certificate with its key, which no password protects,"
+        expected = "a PEM certificate with its key, which no password protects"
         raise BadSetting("TTR_TLS_CERTIFICATE", config.tls_certificate, expected)
     return config
 

@@ -81,6 +81,8 @@ class Delivery:
         self._lock = threading.Lock()
         self._woken = threading.Event()
         self._is_stopping = False
+        #: Nobody else has an embedded database: whoever claimed something in it is gone.
+        self._is_heir = store.is_embedded
         self._purged = time.monotonic()
         self._thread = threading.Thread(target=self._turned, name="delivery", daemon=True)
 
@@ -130,6 +132,7 @@ class Delivery:
             with self._lock:
                 self._ended = ended + self._ended
             raise
+        self._is_heir = False
         for (each, outcome), fate in zip(ended, fates, strict=True):
             self._count_down(each, outcome)
             if outcome is not None:
@@ -144,6 +147,8 @@ class Delivery:
     ) -> tuple[list[str], list[Claimed]]:
         """Return what became of attempts that ended, and what is claimed. It may run again."""
         now = self._clock(connection)
+        if self._is_heir:
+            outbox.release(connection)
         fates = self._settled(connection, now, ended)
         self._purge(connection, now)
         freed = Counter(each.to.operator for each, _ in ended)

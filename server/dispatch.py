@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from server.errors import Refused
 from server.limits import NOTED, send_answer
+from server.sentences import Told
 from server.wire import JSON, Asked, loads, refusal
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Operations:
             asked = _asked(scope, caller, path, body, side.address)
             answer = await side.operations[name](asked)
         except Refused as refused:
-            answer = refusal(refused)
+            answer = refusal(refused, scope["headers"])
         await send_answer(answer, send)
 
 
@@ -84,7 +85,7 @@ async def _body(receive: Receive) -> Any:  # noqa: ANN401 - any JSON value
     """Return the parsed body of a request. Raises Refused(invalidBody)."""
     raw = (await receive())["body"]
     if not raw:
-        raise Refused("invalidBody", "The body is missing.")
+        raise Refused("invalidBody", Told("body"))
     return loads(raw)
 
 
@@ -155,7 +156,7 @@ class Shortcut:
         try:
             caller = await self._auth.caller(b"".join(given[:1]).decode("latin-1"), address)
         except Refused as refused:
-            await send_answer(refusal(refused), send)
+            await send_answer(refusal(refused, scope["headers"]), send)
             return
         await self._operations.answer(name, caller, path, scope=scope, receive=receive, send=send)
 

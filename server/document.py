@@ -3,9 +3,9 @@
 There are two, one for each side: spec/openapi.yaml, and spec/backoffice.yaml, which refers to the
 first and becomes one document with it here; and what a listener mounts is made of the callbacks of
 the first. What clients are given has more in it, so that a client made from it knows that too: the
-rules of each process, as request shapes made of the compiled schemas; what each filter holds and
-which operators it has, from the tables of filtering; and what every answer has. Connexion gets the
-documents without them, since others enforce. Nothing of a rule is written here.
+rules of each process, which ttrules.openapi puts into any document, and what only the server knows:
+what each filter holds and which operators it has, from the tables of filtering, and how each error
+is told. Connexion gets the documents without them, since others enforce.
 """
 
 from __future__ import annotations
@@ -17,8 +17,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
+from server.errors import KINDS, Refused, error_body
 from server.filtering import FIELDS, OPERATOR, OPERATOR_MEANINGS
 from server.schema import FILTERED
+from ttrules.openapi import document as ruled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -32,9 +34,6 @@ _COMPONENTS: Final = "#/components/"
 #: What stands before an event's name in the address that it is sent to.
 _CALLBACK: Final = "{$request.body#/callback}"
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
-_SCHEMAS: Final = "#/components/schemas/"
-#: Keywords of a compiled schema that OpenAPI 3.0 does not have.
-_UNKNOWN: Final = frozenset({"$schema", "contentEncoding"})
 _MOST: Final = 10**18 - 1
 #: What a filter's values are, by how the member compares; nothing is a text, and nothing else.
 _VALUES: Final[dict[Sort, dict[str, Any]]] = {
@@ -52,8 +51,8 @@ _OFFERED: Final[dict[Sort, tuple[str, ...]]] = {
     "number": ("ne", "gt", "gte", "lt", "lte"),
     "instant": ("ne", "gt", "gte", "lt", "lte"),
 }
-#: The header that every answer has.
-_EVERYWHERE: Final = "X-Request-Id"
+#: The kind of error that the rules show, with its findings, wherever it is one.
+_RULES: Final = "requirementsNotMet"
 
 
 def load() -> dict[str, Any]:
@@ -147,37 +146,14 @@ def as_json_schema(node: Any) -> Any:  # noqa: ANN401 - a schema, or a part of o
 
 
 def served(document: Mapping[str, Any], book: Book, prefix: str) -> dict[str, Any]:
-    """Return the document for clients: with rules, filters and headers, behind a path prefix."""
-    public = deepcopy(dict(document))
+    """Return the document for clients: with rules, filters and errors, behind a path prefix."""
+    public = ruled(document, book)
     public["servers"] = [{"url": prefix + base_path(document)}]
     flows = public["components"]["securitySchemes"]["oauth2"]["flows"]
     flows["clientCredentials"]["tokenUrl"] = prefix + flows["clientCredentials"]["tokenUrl"]
-    _tell_rules(public, book)
     _tell_filters(public)
-    _tell_headers(public)
+    _tell_errors(public)
     return public
-
-
-def _tell_rules(public: dict[str, Any], book: Book) -> None:
-    """Put the rules of each process into the shapes of requests."""
-    shapes = public["components"]["schemas"]
-    added: dict[str, dict[str, str]] = {"add": {}, "change": {}}
-    for process in book.data["processes"]:
-        name = process["name"].replace(" ", "")
-        shapes[name] = _as_openapi(book.schemas[process["slug"]])
-        added[process["operation"]][process["value"]] = _SCHEMAS + name
-    tickets, one = public["paths"]["/troubleTicket"], "/troubleTicket/{troubleTicketId}"
-    if "post" in tickets:
-        field = book.data["selection"]["field"]
-        new = tickets["post"]["requestBody"]["content"]["application/json"]
-        new["schema"] = {
-            "oneOf": [{"$ref": ref} for ref in added["add"].values()],
-            "discriminator": {"propertyName": field, "mapping": added["add"]},
-        }
-    changed = public["paths"][one]["patch"]["requestBody"]["content"]
-    for media_type in ("application/json", "application/merge-patch+json"):
-        refs = [{"$ref": ref} for ref in added["change"].values()]
-        changed[media_type]["schema"] = {"anyOf": refs}
 
 
 def _tell_filters(public: dict[str, Any]) -> None:
@@ -216,32 +192,16 @@ def _listed(parameter: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
     return listed
 
 
-def _tell_headers(public: dict[str, Any]) -> None:
-    """Say which header every answer has."""
-    answers = list(public["components"]["responses"].values())
+def _tell_errors(public: dict[str, Any]) -> None:
+    """Show each error that an answer's status stands for, unless the rules have shown it."""
+    shared = public["components"]["responses"]
     for item in public["paths"].values():
         for method in _METHODS:
-            answers += item.get(method, {}).get("responses", {}).values()
-    for answer in answers:
-        if "$ref" not in answer:
-            header = {"$ref": f"#/components/headers/{_EVERYWHERE}"}
-            answer["headers"] = {**answer.get("headers", {}), _EVERYWHERE: header}
-
-
-def _as_openapi(node: Any) -> Any:  # noqa: ANN401 - a schema, or a part of one
-    """Return a compiled schema (JSON Schema 2020-12) in the words of OpenAPI 3.0."""
-    if isinstance(node, list):
-        return [_as_openapi(item) for item in node]
-    if not isinstance(node, dict):
-        return node
-    shape = {
-        key: _as_openapi(value) if key not in {"enum", "x-ttrules"} else value
-        for key, value in node.items()
-        if key not in _UNKNOWN
-    }
-    if "if" in shape:
-        shape["anyOf"] = [{"not": shape.pop("if")}, shape.pop("then")]
-    if isinstance(shape.get("type"), list):
-        kinds = [kind for kind in shape.pop("type") if kind != "null"]
-        shape.update({"type": kinds[0], "nullable": True} if len(kinds) == 1 else {})
-    return shape
+            for status, answer in item.get(method, {}).get("responses", {}).items():
+                told = shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
+                kinds = {c: k for c, k in KINDS.items() if str(k.status) == status and c != _RULES}
+                for content in told["content"].values() if kinds else ():
+                    shown = content.setdefault("examples", {})
+                    for code, kind in kinds.items():
+                        value = error_body(Refused(code))
+                        shown.setdefault(code, {"summary": kind.reason, "value": value})

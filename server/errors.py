@@ -2,17 +2,22 @@
 
 KINDS is the table: a kind's code is stable, its status and sentences are looked up. Refused carries
 a kind with what is particular to one request; everything that the server answers with a status
-of 400 or more goes through `error_body`, whoever noticed. The shape is TM Forum's Error (TMF630
-part 1, error representation) with `violations` and `warnings` added.
+of 400 or more goes through `error_body`, whoever noticed, and is told there in a language. The
+shape is TM Forum's Error (TMF630 part 1, error representation) with `violations` and `warnings`
+added.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from server.languages import kind_in, told_in
+from ttrules.languages import DEFAULT
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from server.sentences import Told
     from ttrules import Finding
 
 
@@ -75,17 +80,22 @@ BY_STATUS: Final[dict[int, str]] = {
 }
 
 
+#: The kinds that are one finding, which says it best.
+_FINDINGS: Final = frozenset({"transitionNotAllowed"})
+
+
 class Refused(Exception):  # noqa: N818 - a statement
     """A request is refused. Equal when code and particulars are.
 
-    `code` is one of KINDS, `message` what to do in this case (None: what the kind says), `headers`
-    go along with the answer, `violations` and `warnings` are findings of ttrules.
+    `code` is one of KINDS, `message` what to do in this case (None: what the kind says, or, where
+    the kind is one finding, what that says), `headers` go along with the answer, `violations` and
+    `warnings` are findings of ttrules.
     """
 
     def __init__(
         self,
         code: str,
-        message: str | None = None,
+        message: Told | None = None,
         *,
         headers: Mapping[str, str] | None = None,
         violations: Iterable[Finding] = (),
@@ -112,18 +122,23 @@ class Refused(Exception):  # noqa: N818 - a statement
         return hash((type(self), self.code, self.message))
 
 
-def error_body(refused: Refused) -> dict[str, Any]:
-    """Return the Error object of a refusal."""
+def error_body(refused: Refused, language: str = DEFAULT) -> dict[str, Any]:
+    """Return the Error object of a refusal, its sentences in a language."""
     kind = KINDS[refused.code]
+    reason, message = kind_in(language, refused.code, kind.reason, kind.message)
+    if refused.message is not None:
+        message = told_in(refused.message, language)
+    elif refused.code in _FINDINGS and refused.violations:
+        message = refused.violations[0].message_in(language)
     body: dict[str, Any] = {
         "code": refused.code,
-        "reason": kind.reason,
-        "message": refused.message or kind.message,
+        "reason": reason,
+        "message": message,
         "status": str(kind.status),
         "@type": "Error",
     }
     if refused.violations:
-        body["violations"] = [finding.to_dict() for finding in refused.violations]
+        body["violations"] = [each.to_dict(language) for each in refused.violations]
     if refused.warnings:
-        body["warnings"] = [finding.to_dict() for finding in refused.warnings]
+        body["warnings"] = [each.to_dict(language) for each in refused.warnings]
     return body

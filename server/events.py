@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
 from server.errors import Refused
+from server.sentences import Told, near
 from server.wire import dumps
-from ttrules.codes import closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -116,13 +116,11 @@ class Events:
             return frozenset(self.names)
         pairs = parse_qsl(query.removeprefix("?"), keep_blank_values=True)
         if not pairs or any(key != CHOSEN_BY for key, _ in pairs):
-            raise Refused("invalidBody", f"/query is {CHOSEN_BY}= and names of events.")
+            raise Refused("invalidBody", Told("query", name=CHOSEN_BY))
         chosen = [name.strip() for _, value in pairs for name in value.split(",")]
         for name in chosen:
             if name not in self._triggers:
-                nearest = closest(name, self.names)
-                hint = f"; did you mean {nearest}?" if nearest else "."
-                raise Refused("invalidBody", f"/query names an event that there is not{hint}")
+                raise Refused("invalidBody", Told("event", near=near(name, self.names)))
         return frozenset(chosen)
 
     def heard(self, query: str | None) -> frozenset[str]:

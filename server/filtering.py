@@ -23,7 +23,7 @@ from sqlalchemy import and_, or_, select, true
 from server.errors import Refused
 from server.schema import FILTERED, ticket
 from server.schema import operator as operators
-from ttrules.codes import closest
+from server.sentences import Told, near
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -212,7 +212,7 @@ def read_fields(raw: bytes) -> frozenset[str] | None:
     """Return what the query of a single ticket selects: `fields`, and nothing else is taken."""
     query = read_query(raw)
     if query != Query(fields=query.fields):
-        _refuse("Only fields may be asked of a single ticket.")
+        _refuse(Told("only_fields"))
     return query.fields
 
 
@@ -260,12 +260,12 @@ class _Reading:
         """Take one parameter."""
         if name in self._names and operator == "eq":
             if name in self._others:
-                _refuse(f"{name} stands twice.")
+                _refuse(Told("once", name=name))
             self._others[name] = unquote_plus(value)
         elif name in FIELDS:
             if operator not in OPERATOR_MEANINGS:
-                near = _near(operator, OPERATOR_MEANINGS)
-                _refuse(f"{name} has no operator {operator[:64]!r}.{near}")
+                hint = near(operator, OPERATOR_MEANINGS)
+                _refuse(Told("operator", name=name, operator=repr(operator[:64]), near=hint))
             self._values.setdefault((FIELDS[name], operator), []).append(value)
         else:
             _refuse_name(name if operator == "eq" else f"{name}.{operator}")
@@ -287,7 +287,7 @@ class _Reading:
 def _condition(member: str, operator: str, values: Iterable[str]) -> Condition:
     if operator == "regex":
         if FILTERED.get(member, "text") != "text":
-            _refuse(f"{member} holds no text, so no expression matches it.")
+            _refuse(Told("no_text", name=member))
         patterns = tuple(_pattern(member, unquote_plus(value)) for value in values)
         return Condition(member=member, operator=operator, patterns=patterns)
     ranges = tuple(
@@ -307,13 +307,13 @@ def _alternatives(text: str) -> list[str]:
 def _range(member: str, value: str) -> _Range:
     sort: Sort = FILTERED.get(member, "text")
     if "\0" in value:
-        _refuse(f"{member} cannot hold U+0000.")
+        _refuse(Told("nul_in", name=member))
     match sort:
         case "text":
             return value, value
         case "number":
             if _WHOLE.fullmatch(value) is None:
-                _refuse(f"{member} is a whole number.")
+                _refuse(Told("whole", name=member))
             return int(value), int(value)
     return instants(member, value)
 
@@ -330,18 +330,18 @@ def instants(member: str, value: str) -> _Range:
             return instant, instant
     except (ValueError, OverflowError):
         pass
-    return _refuse(f"{member} is a date (YYYY-MM-DD) or an RFC 3339 date-time.")
+    return _refuse(Told("instant", name=member))
 
 
 def _pattern(member: str, text: str) -> Any:  # noqa: ANN401 - re2 is untyped
     if len(text) > LONGEST_PATTERN:
-        _refuse(f"The expression for {member} has more than {LONGEST_PATTERN} characters.")
+        _refuse(Told("long_pattern", name=member, most=LONGEST_PATTERN))
     options = re2.Options()
     options.max_mem, options.log_errors = 1 << 20, False
     try:
         return re2.compile(text, options)
     except re2.error:
-        _refuse(f"The expression for {member} is none of RE2 (no look-around, no back-references).")
+        _refuse(Told("pattern", name=member))
 
 
 def _sorting(text: str) -> Iterable[tuple[str, bool]]:
@@ -349,7 +349,7 @@ def _sorting(text: str) -> Iterable[tuple[str, bool]]:
     for word in words(text):
         name = word[1:] if word[0] in "+-" else word
         if name not in FIELDS:
-            _refuse(f"sort knows no member {name[:64]!r}.{_near(name, FIELDS)}")
+            _refuse(Told("sort", name=repr(name[:64]), near=near(name, FIELDS)))
         member = FIELDS[name]
         if member not in seen:
             seen.add(member)
@@ -364,19 +364,14 @@ def words(text: str) -> list[str]:
 def whole(name: str, text: str, least: int, most: int) -> int:
     """Return the whole number that a parameter is. Raises Refused(invalidQuery)."""
     if _WHOLE.fullmatch(text) is None or not least <= int(text) <= most:
-        _refuse(f"{name} is a whole number from {least} to {most}.")
+        _refuse(Told("whole_between", name=name, least=least, most=most))
     return int(text)
 
 
 def _refuse_name(name: str) -> NoReturn:
-    near = _near(name.partition(".")[0], (*FIELDS, *OTHERS))
-    _refuse(f"There is no parameter {name[:64]!r}.{near}")
+    hint = near(name.partition(".")[0], (*FIELDS, *OTHERS))
+    _refuse(Told("parameter", name=repr(name[:64]), near=hint))
 
 
-def _near(name: str, known: Iterable[str]) -> str:
-    close = closest(name, known)
-    return f" Did you mean {close}?" if close else ""
-
-
-def _refuse(message: str) -> NoReturn:
+def _refuse(message: Told) -> NoReturn:
     raise Refused("invalidQuery", message)

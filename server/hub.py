@@ -15,6 +15,7 @@ import jsonschema_rs
 from server import outbox
 from server.callbacks import checked
 from server.errors import Refused
+from server.sentences import Told
 from server.wire import Answer, dumps
 
 if TYPE_CHECKING:
@@ -55,8 +56,9 @@ class Hub:
             place = "".join(f"/{part}" for part in error.instance_path)
             if error.schema_path[-1] == "required":
                 missing = error.kind.as_dict()["property"]
-                raise Refused("invalidBody", f"{place}/{missing} is missing.")
-            raise Refused("invalidBody", f"{place or 'The body'} is not what it should be.")
+                raise Refused("invalidBody", Told("send_member", place=f"{place}/{missing}"))
+            told = Told("correct_member", place=place) if place else Told("correct_whole")
+            raise Refused("invalidBody", told)
         self._events.wanted(body.get("query"))
         loop = asyncio.get_running_loop()
         allow = self._config.allow_loopback_callbacks

@@ -18,6 +18,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final
 
 from server.errors import Refused
+from server.sentences import Told
 from server.wire import refusal
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ class _Exchange:
         if _CODING in about or _length(about.get(_SIZE, "0")):
             body = await self._read(receive, _length(about.get(_SIZE, "0")))
         if body and takes_body and media_type is None:
-            raise Refused("unsupportedMediaType", "The body has no Content-Type.")
+            raise Refused("unsupportedMediaType", Told("typed"))
         accept = [value.decode("latin-1") for name, value in headers if name == b"accept"]
         if self._limits.is_api(self._path) and not _accepts(accept):
             raise Refused("notAcceptable")
@@ -202,7 +203,9 @@ class _Exchange:
         if is_redirect and self._limits.is_api(self._path):
             # A framework's idea of a path; here every address has one spelling.
             self._is_replaced = True
-            await send_answer(refusal(Refused("notFound")), self._send_as_ours)
+            await send_answer(
+                refusal(Refused("notFound"), self._scope["headers"]), self._send_as_ours
+            )
         elif not self._is_replaced:
             await self._send_as_ours(message)
 
@@ -234,7 +237,7 @@ class _Exchange:
     async def _refuse(self, refused: Refused) -> None:
         """Answer with a refusal, unless an answer has begun: then nothing can be said any more."""
         if self.status == 0:
-            await send_answer(refusal(refused), self.send)
+            await send_answer(refusal(refused, self._scope["headers"]), self.send)
 
     def tell(self) -> None:
         """Log the exchange, and count it."""
@@ -271,13 +274,13 @@ def _media_type(text: str) -> str:
         raise Refused("unsupportedMediaType")
     charset = _CHARSET.search(parameters)
     if charset is not None and charset[1].lower() not in _CHARSETS:
-        raise Refused("unsupportedMediaType", "The body is to be UTF-8.")
+        raise Refused("unsupportedMediaType", Told("charset"))
     return media_type
 
 
 def _length(text: str) -> int:
     if _LENGTH.fullmatch(text) is None:
-        raise Refused("invalidHeader", "Content-Length is a whole number.")
+        raise Refused("invalidHeader", Told("length"))
     return int(text)
 
 
@@ -296,9 +299,8 @@ def _accepts(accept: Sequence[str]) -> bool:
 
 
 def _too_large(bound: int) -> Refused:
-    return Refused(
-        "contentTooLarge", f"Send at most {bound} bytes.", headers={"Connection": "close"}
-    )
+    told = Told("at_most", bound=bound)
+    return Refused("contentTooLarge", told, headers={"Connection": "close"})
 
 
 async def _read(receive: Receive, bound: int) -> bytes:

@@ -31,7 +31,7 @@ from server import document
 from server.errors import BY_STATUS, Refused
 from server.limits import NOTED
 from server.received import Journal, as_json, as_text
-from server.wire import refusal
+from server.wire import JSON, refusal
 
 if TYPE_CHECKING:
     import socket
@@ -99,8 +99,8 @@ def _response(received: Received, manner: Manner) -> flask.Response:
     if manner.status is not None:
         response = flask.Response(status=manner.status)
     elif received.refused is not None:
-        answer = refusal(received.refused)
-        return flask.Response(answer.body, answer.status, content_type="application/json")
+        answer = refusal(received.refused, flask.request.environ["asgi.scope"]["headers"])
+        return flask.Response(answer.body, answer.status, {**answer.headers, "Content-Type": JSON})
     else:
         response = flask.Response(status=201)
     del response.headers["Content-Type"]
@@ -125,14 +125,17 @@ def make(listener: Listener, described: dict[str, Any]) -> App:
     return _Edge(app)
 
 
-async def _refused(_: ConnexionRequest, error: Exception) -> ConnexionResponse:
+async def _refused(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
     """Tell any error in the one shape."""
     status = getattr(error, "status_code", getattr(error, "status", 500))
     if status >= 500:  # noqa: PLR2004
         log.error("the listener failed", exc_info=error)
-    answer = refusal(Refused(BY_STATUS.get(status, "notFound")))
+    answer = refusal(Refused(BY_STATUS.get(status, "notFound")), request.scope["headers"])
     return ConnexionResponse(
-        status_code=answer.status, content_type="application/json", body=answer.body
+        status_code=answer.status,
+        headers=dict(answer.headers),
+        content_type=JSON,
+        body=answer.body,
     )
 
 

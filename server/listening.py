@@ -33,7 +33,7 @@ class _Secret(click.ParamType[bytes]):
             return read_key(value)
         except ValueError:
             # What was given may be a secret of another kind, so it is not told.
-            self.fail("whsec_ and the base64 of a key were expected.", param, ctx)
+            self.fail("Give whsec_ and the base64 of a key.", param, ctx)
 
 
 @click.command()
@@ -82,9 +82,9 @@ def listen(  # noqa: PLR0913 - its options
     it is not what the document says.
     """
     if drop and fail is not None:
-        raise click.UsageError("--drop and --fail exclude each other.")
+        raise click.UsageError("Give --drop or --fail, not both.")
     if times is not None and not (drop or delay or fail is not None):
-        raise click.UsageError("--times needs --fail, --delay or --drop.")
+        raise click.UsageError("Give --fail, --delay or --drop with --times.")
     with mending():
         config = read_config(os.environ)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET

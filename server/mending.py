@@ -37,9 +37,9 @@ def mending() -> Iterator[None]:
         _end(str(error))
     except DBAPIError as error:
         said = " ".join(str(error.orig).split())
-        _end(f"the database cannot be used: {said}")
+        _end(f"Check TTR_DATABASE_URL and the database: {said}")
     except OSError as error:
-        _end(f"{error.strerror}: {error.filename or 'the address to listen at'}")
+        _end(f"Check {error.filename or 'the address to listen at'}: {error.strerror}.")
 
 
 def _end(sentence: str) -> None:

@@ -47,7 +47,7 @@ class NoSuchOperator(Exception):  # noqa: N818 - a statement
 
     def __str__(self) -> str:
         """Say which name."""
-        return f"there is no operator {self.name!r}"
+        return f"Name an operator that there is: {self.name!r} is none."
 
 
 class OperatorExists(Exception):  # noqa: N818 - a statement
@@ -59,7 +59,7 @@ class OperatorExists(Exception):  # noqa: N818 - a statement
 
     def __str__(self) -> str:
         """Say which name."""
-        return f"there is an operator {self.name!r} already"
+        return f"Choose another name: there is an operator {self.name!r} already."
 
 
 class BadName(Exception):  # noqa: N818 - a statement
@@ -71,7 +71,8 @@ class BadName(Exception):  # noqa: N818 - a statement
 
     def __str__(self) -> str:
         """Say what a name may be."""
-        return f"{self.name!r} is no name: 1 to 64 letters, digits, dots, dashes and underscores"
+        letters = "1 to 64 letters, digits, dots, dashes and underscores"
+        return f"Choose a name of {letters}: {self.name!r} is none."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

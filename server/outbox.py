@@ -307,6 +307,15 @@ def give_back(connection: Connection, claimed: Claimed) -> None:
     _UNMADE.run(connection, {"one": claimed.number, "by": claimed.lease})
 
 
+def release(connection: Connection) -> None:
+    """Let every event that is claimed be claimed again at once: whoever claimed it is gone.
+
+    Whether an attempt was made is not known, so it is counted.
+    """
+    claimed = and_(events.c.state == "pending", events.c.lease.is_not(None))
+    connection.execute(update(events).where(claimed).values(due=0, lease=None))
+
+
 def subscribe(connection: Connection, operator: str, row: Mapping[str, Any]) -> None:
     """Set the one address of an operator; what waits for it goes there, from the first step on."""
     connection.execute(delete(subscription).where(subscription.c.operator == operator))

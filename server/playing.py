@@ -98,7 +98,7 @@ def set_members(backoffice: Backoffice, *, number: str, members: Sequence[str]) 
     """Set members of a ticket; a VALUE is JSON, or else a text."""
     pairs = [each.partition("=") for each in members]
     if not all(name and sign for name, sign, _ in pairs):
-        raise click.UsageError("FIELD=VALUE was expected.")
+        raise click.UsageError("Give members as FIELD=VALUE.")
     found = backoffice.ticket(number)
     backoffice.change(found, [setting(name, _value(text)) for name, _, text in pairs])
     click.echo(f"{found.short}: {', '.join(name for name, _, _ in pairs)} set")
@@ -215,7 +215,7 @@ def redeliver(backoffice: Backoffice, *, number: str) -> None:
 def purge(backoffice: Backoffice, *, before: datetime | None, days: int | None) -> None:
     """Forget events that were delivered, or given up, long ago."""
     if (before is None) is (days is None):
-        raise click.UsageError("Either --before or --days was expected.")
+        raise click.UsageError("Give either --before or --days.")
     if before is None:
         moment = datetime.now(UTC) - timedelta(days=days or 0)
     else:

@@ -16,6 +16,7 @@ import jsonschema_rs
 
 from server.document import as_json_schema
 from server.errors import Refused
+from server.sentences import Told
 from server.signing import NotVerified, verify
 from server.wire import loads
 from ttrules.book import shipped
@@ -32,11 +33,6 @@ _HIDDEN: Final = frozenset({*shipped().data["lifecycle"]["always"], "statusChang
 _STATUS: Final = shipped().data["lifecycle"]["field"]
 #: What stands for an item of a list, the first of these that it has.
 _TELLING: Final = ("text", "name", "id")
-_FAULTS: Final = {
-    "missing": "The headers of Standard Webhooks are missing.",
-    "untimely": "The event was signed too long ago, or the clocks differ.",
-    "wrong": "No signature is one of this body by a secret that is known.",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +90,7 @@ class Journal:
             event = loads(body)
             self._check(name, event)
         except NotVerified as error:
-            refused = Refused("invalidCredentials", _FAULTS[error.fault])
+            refused = Refused("invalidCredentials", Told(error.fault))
             return Received(at=now, name=name, verified=verified, refused=refused)
         except Refused as refused:
             return Received(at=now, name=name, verified=verified, refused=refused)
@@ -121,7 +117,7 @@ class Journal:
         """Hold an event against its shape. Raises Refused."""
         wrong = sorted({_place(error) for error in self._shapes[name].iter_errors(event)})
         if wrong:
-            raise Refused("invalidBody", f"Not what the document says: {', '.join(wrong)}.")
+            raise Refused("invalidBody", Told("correct_members", places=", ".join(wrong)))
 
 
 def _body_of(item: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +129,7 @@ def _place(error: jsonschema_rs.ValidationError) -> str:
     """Return where an event is wrong; a member that is missing is where it should be."""
     missing = getattr(error.kind, "property", None)
     path = [*error.instance_path, *([] if missing is None else [missing])]
-    return "".join(f"/{part}" for part in path) or "the body"
+    return "".join(f"/{part}" for part in path) or "/"
 
 
 def as_text(received: Received, answered: int | None) -> str:

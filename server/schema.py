@@ -239,6 +239,6 @@ class NewerSchema(Exception):  # noqa: N818 - a statement
     def __str__(self) -> str:
         """Say which release is needed."""
         return (
-            f"the database has schema version {self.version}, this release knows"
-            f" {len(MIGRATIONS)}: run the newer release"
+            f"Run the newer release: the database has schema version {self.version},"
+            f" this one knows {len(MIGRATIONS)}."
         )

@@ -67,7 +67,7 @@ class Locked(Exception):  # noqa: N818 - a statement
 
     def __str__(self) -> str:
         """Say which file, and what to do."""
-        return f"another process uses {self.path}: stop it first"
+        return f"Stop the other process that uses {self.path} first."
 
 
 class NotMigrated(Exception):  # noqa: N818 - a statement
@@ -80,8 +80,8 @@ class NotMigrated(Exception):  # noqa: N818 - a statement
     def __str__(self) -> str:
         """Say what to run."""
         return (
-            f"the database has schema version {self.version}, this release needs"
-            f" {len(MIGRATIONS)}: run `python -m server migrate`"
+            f"Run `python -m server migrate`: the database has schema version {self.version},"
+            f" this release needs {len(MIGRATIONS)}."
         )
 
 

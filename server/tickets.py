@@ -19,6 +19,7 @@ import ttrules
 from server import kept, outbox
 from server.errors import Refused
 from server.filtering import read_fields, read_query, select_fields
+from server.sentences import Told
 from server.wire import JSON_PATCH, Answer, dumps
 
 if TYPE_CHECKING:
@@ -80,10 +81,10 @@ class Tickets:
         if key is None:
             return await self._create(asked, None)
         if _KEY.fullmatch(key) is None:
-            raise Refused("invalidHeader", "Idempotency-Key is 1 to 255 visible characters.")
+            raise Refused("invalidHeader", Told("key"))
         mark = (asked.operator, key)
         if mark in self._answering:
-            raise Refused("conflict", "A request with this Idempotency-Key is being answered.")
+            raise Refused("conflict", Told("key_in_use"))
         self._answering.add(mark)
         try:
             return await self._create(asked, key)
@@ -153,8 +154,8 @@ class Tickets:
     async def patch(self, asked: Asked) -> Answer:
         """PATCH /troubleTicket/{id}: 200 with the whole ticket as it is now."""
         if isinstance(asked.body, list) is not (asked.media_type == JSON_PATCH):
-            kind = "a list of operations" if asked.media_type == JSON_PATCH else "an object"
-            raise Refused("invalidBody", f"A body of {asked.media_type} is {kind}.")
+            kind = "operations" if asked.media_type == JSON_PATCH else "object"
+            raise Refused("invalidBody", Told(kind, media_type=asked.media_type))
         wanted = asked.headers.get("if-match")
 
         def job(connection: Connection) -> Answer:
@@ -227,7 +228,7 @@ class Tickets:
         violations = change.report.violations
         if violations:
             if all(finding.code == "transition" for finding in violations):
-                raise Refused("transitionNotAllowed", violations[0].message, violations=violations)
+                raise Refused("transitionNotAllowed", violations=violations)
             raise _not_met(violations, change.report.warnings)
         now = stamp(moment)
         after = _with_notes(change.ticket, now)
@@ -260,7 +261,7 @@ def _judged(judge: Callable[[], T]) -> T:
     try:
         return judge()
     except (ttrules.NotJSON, ttrules.PatchNotApplicable) as error:
-        raise Refused("invalidBody", f"{error}.") from error
+        raise Refused("invalidBody", Told("correct_body", why=str(error))) from error
 
 
 def _not_met(violations: Iterable[Finding], warnings: Iterable[Finding]) -> Refused:
@@ -321,7 +322,7 @@ def _meets(wanted: str, present: str) -> bool:
     if wanted.strip() == "*":
         return True
     if _TAGS.fullmatch(wanted) is None:
-        raise Refused("invalidHeader", 'If-Match is * or a list of tags such as "3".')
+        raise Refused("invalidHeader", Told("if_match"))
     return present in _TAG.findall(wanted)  # by strong comparison: a weak one is another
 
 

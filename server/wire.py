@@ -17,10 +17,14 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 import orjson
 
 from server.errors import Refused, error_body
+from server.languages import language_of, spoken
+from server.sentences import Told
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
+
+    from server.languages import Headers
 
 #: Arrays and objects may stand this deep in one another; a ticket needs five.
 MAX_DEPTH: Final = 32
@@ -67,9 +71,11 @@ class Answer:
 Operation: TypeAlias = "Callable[[Asked], Awaitable[Answer]]"
 
 
-def refusal(refused: Refused) -> Answer:
-    """Return the answer to a request that is refused."""
-    return Answer(status=refused.status, headers=refused.headers, body=dumps(error_body(refused)))
+def refusal(refused: Refused, headers: Headers) -> Answer:
+    """Return the answer to a request with these headers that is refused, in its language."""
+    language = language_of(headers)
+    told = {**refused.headers, **spoken(language)}
+    return Answer(status=refused.status, headers=told, body=dumps(error_body(refused, language)))
 
 
 def dumps(value: object) -> bytes:
@@ -82,23 +88,23 @@ def loads(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
-        _refuse(f"The body is not UTF-8 at byte {error.start}.")
+        _refuse(Told("utf8_at", at=error.start))
     if len(raw) > MAX_DEPTH:
         _refuse_depth(raw)
     try:
         value = _DECODER.decode(text)
     except json.JSONDecodeError as error:
-        _refuse(f"The body is not JSON at line {error.lineno}, column {error.colno}.")
-    except ValueError as error:  # an integer of thousands of digits
-        _refuse(f"The body is not JSON that can be read: {error}.")
+        _refuse(Told("json_at", line=error.lineno, column=error.colno))
+    except ValueError:  # an integer of thousands of digits
+        _refuse(Told("digits"))
     if "\\u" in text or "\0" in text:
         written = json.dumps(value, ensure_ascii=False)
         if _NUL.search(written):
-            _refuse("The body holds the character U+0000.")
+            _refuse(Told("nul"))
         try:
             written.encode()
         except UnicodeEncodeError:
-            _refuse("The body holds half of a surrogate pair.")
+            _refuse(Told("surrogate"))
     return value
 
 
@@ -112,7 +118,7 @@ def _refuse_depth(raw: bytes) -> None:
         if sign in b"[{":
             depth += 1
             if depth > MAX_DEPTH:
-                _refuse(f"The body is nested more than {MAX_DEPTH} deep.")
+                _refuse(Told("depth", most=MAX_DEPTH))
         elif sign in b"]}":
             depth -= 1
 
@@ -122,22 +128,22 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(members) < len(pairs):
         counts = Counter(name for name, _ in pairs)
         twice = next(name for name, count in counts.items() if count > 1)
-        _refuse(f"The member name {twice[:64]!r} stands twice in one object.")
+        _refuse(Told("member_once", name=repr(twice[:64])))
     return members
 
 
 def _finite(text: str) -> float:
     number = float(text)
     if not math.isfinite(number):
-        _refuse("The body holds a number that is too large.")
+        _refuse(Told("smaller"))
     return number
 
 
 def _constant(name: str) -> NoReturn:
-    _refuse(f"The body holds {name}, which JSON does not know.")
+    _refuse(Told("constant", name=name))
 
 
-def _refuse(message: str) -> NoReturn:
+def _refuse(message: Told) -> NoReturn:
     raise Refused("invalidBody", message)
 
 

@@ -11,12 +11,15 @@ from typing import NamedTuple
 
 import pytest
 
-from docs.write import PAGES, REFERENCE, pages
+from docs.write import OPENAPI, PAGES, REFERENCE, pages
+from ttrules.publish import openapi_of
+from ttrules.spec import load_spec
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted({*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")})
-#: Their commands need a server: see api/test_tutorial.py and api/test_receiving.py.
-_SERVED = {"tutorial.md", "receive-events.md"}
+#: Their commands need a server or Node.js: see api/test_tutorial.py, api/test_receiving.py and
+#: test_other_validators.py.
+_SERVED = {"tutorial.md", "receive-events.md", "other-languages.md"}
 _BLOCK = re.compile(r"^```console\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
@@ -67,6 +70,14 @@ def test_reference() -> None:
     """The pages of the reference are what `make docs` writes, and no others lie there."""
     assert {path.name: path.read_text("utf-8") for path in REFERENCE.iterdir()} == pages()
     assert PAGES.keys() == pages().keys()
+
+
+def test_openapi() -> None:
+    """docs/openapi.json is what the spec compiles to, byte for byte."""
+    spec = ROOT / "spec"
+    names = ("openapi", "requirements", "interpretation", "lifecycle")
+    files = {name: spec / f"{name}.yaml" for name in names}
+    assert openapi_of(files["openapi"], load_spec(**files)) == OPENAPI.read_bytes()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))

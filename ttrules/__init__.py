@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ttrules.errors import (
     EngineFailed,
     NoSuchCell,
+    NoSuchLanguage,
     NoSuchProcess,
     NotJSON,
     PatchNotApplicable,
@@ -45,10 +46,10 @@ _VERBS: Final = frozenset(
 )
 
 if TYPE_CHECKING:
-    from ttrules.book import Book, shipped
+    from ttrules.book import Book
     from ttrules.change import Change
 
-    _book = shipped()
+    _book = Book.read("")
     cell = _book.cell
     check = _book.check
     is_valid = _book.is_valid
@@ -102,6 +103,7 @@ __all__ = [
     "EngineFailed",
     "Finding",
     "NoSuchCell",
+    "NoSuchLanguage",
     "NoSuchProcess",
     "NotJSON",
     "PatchNotApplicable",

@@ -30,6 +30,7 @@ from ttrules.findings import Cell, Finding, Report
 from ttrules.lifecycle import Lifecycle
 from ttrules.plain import to_plain
 from ttrules.rules import Rules
+from ttrules.sentences import Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -219,8 +220,7 @@ class Book:
         """
         chosen = self.selecting
         if not chosen:
-            reason = "the rules do not say which process a new ticket belongs to"
-            raise ProcessNotSelected(reason)
+            raise ProcessNotSelected(Said("no_selection"))
         field = self.data["selection"]["field"]
         value = payload.get(field) if isinstance(payload, dict) else None
         value = value.value if isinstance(value, Enum) else value

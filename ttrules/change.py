@@ -18,6 +18,7 @@ from ttrules.errors import ProcessNotSelected
 from ttrules.patch import Patched, merged
 from ttrules.plain import to_tree
 from ttrules.rules import make_report
+from ttrules.sentences import Said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -102,9 +103,8 @@ class Changes:
         """Return the Change process of a stored ticket by name. Raises ProcessNotSelected."""
         process: str | None = self.change.get(_text(ticket, self.field) or "")
         if process is None:
-            wanted = ", ".join(map(repr, self.change)) or "declared in the rules"
-            message = f"the stored ticket's {self.field} is none of those that may be changed: "
-            raise ProcessNotSelected(message + wanted)
+            wanted = ", ".join(map(repr, self.change)) or Said("declared")
+            raise ProcessNotSelected(Said("not_changed", field=self.field, wanted=wanted))
         return process
 
     def _with_all_types(self, path: Path, finding: Finding) -> Placed:

@@ -16,10 +16,12 @@ import click
 
 from ttrules.jobs import Task, in_order, tasks_of
 from ttrules.judging import Judged, Tally, book_of, stored_ticket
+from ttrules.languages import DEFAULT, catalogue
 from ttrules.machine import JSON, JSONLines, JUnit, Sarif
 from ttrules.positions import Spot
 from ttrules.reading import Reading, Unreadable
 from ttrules.report import GitHub, Summary, Text
+from ttrules.sentences import Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -27,22 +29,29 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from ttrules.judging import Question
+    from ttrules.languages import Catalogue
     from ttrules.report import Style, Write, Writer
 
 #: From how many bytes on a bar is shown.
 _BIG: Final = 16 << 20
+#: From how many columns on sizes and rates stand beside it, how many columns are not its own where
+#: they do not and where they do, and how short and long it may be.
+_WIDE: Final = 80
+_BESIDE: Final = (31, 64)
+_BAR: Final = (4, 40)
 
-_NOTHING: Final = Tally(1, 0, [Judged(0, Spot(1, 1, 1, 2), reason="holds no payload")])
+_NOTHING: Final = Tally(1, 0, [Judged(0, Spot(1, 1, 1, 2), reason=Said("no_payload"))])
 
 
-#: The formats: what makes the writer of each, given where to write and whether quietly.
-FORMATS: Final[dict[str, Callable[[Write, bool], Writer]]] = {
-    "text": lambda write, quiet: Text(write, style(), quiet=quiet),
-    "json": lambda write, _: JSON(write),
-    "jsonl": lambda write, _: JSONLines(write),
-    "junit": lambda write, _: JUnit(write),
-    "sarif": lambda write, _: Sarif(write),
-    "github": lambda write, quiet: GitHub(write, quiet=quiet),
+#: The formats: what makes the writer of each, given where to write, by which words and whether
+#: quietly.
+FORMATS: Final[dict[str, Callable[[Write, Catalogue, bool], Writer]]] = {
+    "text": lambda write, words, quiet: Text(write, style(), words, quiet=quiet),
+    "json": lambda write, words, _: JSON(write, words),
+    "jsonl": lambda write, words, _: JSONLines(write, words),
+    "junit": lambda write, words, _: JUnit(write, words),
+    "sarif": lambda write, words, _: Sarif(write, words),
+    "github": lambda write, words, quiet: GitHub(write, words, quiet=quiet),
 }
 
 
@@ -54,12 +63,13 @@ def check(  # noqa: PLR0913 - what the command line asks for
     form: str = "text",
     jobs: int = 1,
     quiet: bool = False,
+    language: str = DEFAULT,
 ) -> Summary:
     """Check files and write the report to standard output.
 
     `against` names the file of the ticket that the payloads are changes of, `form` one of FORMATS.
-    Raises SpecError, NoSuchProcess, EngineFailed, WorkerDied, and UsageError where the rules give
-    no process to a new ticket.
+    Raises SpecError, NoSuchProcess, NoSuchLanguage, EngineFailed, WorkerDied, and UsageError where
+    the rules give no process to a new ticket.
     """
     names = list(names)
     book = book_of(question.rules)
@@ -68,16 +78,18 @@ def check(  # noqa: PLR0913 - what the command line asks for
         tasks: Iterable[Task] = (Task(str(against), (ticket,)), Task(str(against), ()))
     else:
         if against is None and question.process is None and not book.selecting:
-            message = "These rules do not choose a process: name one with --process."
+            message = "Name a process with --process: these rules do not choose one."
             raise click.UsageError(message)
         question = question._replace(current=ticket)
         tasks = _tasks(names, of_changes=against is not None)
     stream = sys.stdout.buffer
     encoding = sys.stdout.encoding if form in {"text", "github"} else "utf-8"
     writer = FORMATS[form](
-        lambda text: stream.write(text.encode(encoding, "backslashreplace")), quiet
+        lambda text: stream.write(text.encode(encoding, "backslashreplace")),
+        catalogue(language),
+        quiet,
     )
-    bar = _Bar(_size(names), is_wanted=_shows_bars() and not quiet)
+    bar = _Bar(_size(names), catalogue(language), is_wanted=_shows_bars() and not quiet)
     with closing(bar), closing(in_order(tasks, question, jobs)) as tallies:
         summary = _written(tallies, writer, bar)
     stream.flush()
@@ -147,8 +159,9 @@ def _size(names: Iterable[str]) -> int | None:
 class _Bar:
     """How far it is, on standard error: shown once there is much to read."""
 
-    def __init__(self, total: int | None, *, is_wanted: bool) -> None:
+    def __init__(self, total: int | None, words: Catalogue, *, is_wanted: bool) -> None:
         self._total = total
+        self._words = words
         self._is_wanted = is_wanted
         self._done = self._payloads = 0
         self._progress: Progress | None = None
@@ -158,10 +171,11 @@ class _Bar:
         self._done += size
         self._payloads += payloads
         if self._is_wanted and self._progress is None and max(self._done, self._total or 0) >= _BIG:
-            self._progress = _progress(self._total)
+            self._progress = _progress(self._total, self._words.counted("payloads", 0))
         if self._progress is not None:
             task = self._progress.task_ids[0]
-            self._progress.update(task, completed=self._done, payloads=f"{self._payloads:,}")
+            told = self._words.counted("payloads", self._payloads)
+            self._progress.update(task, completed=self._done, payloads=told)
 
     @contextmanager
     def aside(self, *, needed: bool) -> Iterator[None]:
@@ -179,21 +193,28 @@ class _Bar:
             self._progress.stop()
 
 
-def _progress(total: int | None) -> Progress:
+def _progress(total: int | None, payloads: str) -> Progress:
     # Imported here since few inputs are so big, and it takes its time.
     from rich import progress
     from rich.console import Console
+    from rich.table import Column
 
+    console = Console(stderr=True)
+    # A terminal too narrow for all of it keeps what matters most, on one line.
+    is_wide = console.width >= _WIDE
+    size = (progress.DownloadColumn(table_column=Column(no_wrap=True)),) if is_wide else ()
+    rate = (progress.TransferSpeedColumn(table_column=Column(no_wrap=True)),) if is_wide else ()
     bar = progress.Progress(
-        progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TextColumn("{task.fields[payloads]} payloads"),
-        progress.TimeRemainingColumn(),
-        console=Console(stderr=True),
+        progress.BarColumn(bar_width=max(_BAR[0], min(_BAR[1], console.width - _BESIDE[is_wide]))),
+        *size,
+        *rate,
+        progress.TextColumn("{task.fields[payloads]}"),
+        progress.TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True)),
+        console=console,
         transient=True,
         redirect_stdout=False,
         redirect_stderr=False,
     )
-    bar.add_task("check", total=total, payloads="0")
+    bar.add_task("check", total=total, payloads=payloads)
     bar.start()
     return bar

@@ -21,6 +21,7 @@ import click
 from ttrules.book import Book, shipped
 from ttrules.codes import closest
 from ttrules.errors import NoSuchCell
+from ttrules.languages import DEFAULT, TABLES, catalogue
 from ttrules.program import (
     BAD_SPEC,
     EXITS,
@@ -51,6 +52,19 @@ _RULES: Final = click.option(
     metavar="DIR",
     type=click.Path(),
     help="Use the rules that `ttrules compile` wrote there instead of the shipped ones.",
+)
+
+#: Never taken from LANG or LC_ALL: what a log or another program reads is not to depend on whose
+#: terminal it was.
+_LANGUAGE: Final = click.option(
+    "--lang",
+    "language",
+    type=click.Choice(tuple(TABLES)),
+    default=DEFAULT,
+    envvar="TTRULES_LANG",
+    show_default=True,
+    show_envvar=True,
+    help="The language of sentences; codes and names stay as they are.",
 )
 
 
@@ -150,6 +164,7 @@ def cli() -> None:
     help="How many processes share the work; auto: one a core.",
 )
 @click.option("--quiet", is_flag=True, help="Show errors only: no warnings, counts or progress.")
+@_LANGUAGE
 @_RULES
 def check(  # noqa: PLR0913 - the options that there are
     files: tuple[str, ...],
@@ -161,6 +176,7 @@ def check(  # noqa: PLR0913 - the options that there are
     engine: Engine,
     jobs: int,
     quiet: bool,
+    language: str,
     rules: str | None,
 ) -> None:
     """Check payloads in FILES, or from standard input when a file is called -.
@@ -178,10 +194,10 @@ def check(  # noqa: PLR0913 - the options that there are
     from ttrules.judging import Question
 
     if against is not None and process != "auto":
-        message = "--against chooses the process by the ticket: leave --process out."
+        message = "Leave --process out: --against chooses the process by the ticket."
         raise click.UsageError(message)
     if [*files, against].count("-") > 1:
-        message = "Standard input can be read once only."
+        message = "Name standard input (-) once: it can be read once only."
         raise click.UsageError(message)
     unsupported: Unsupported | None = "error" if strict else None
     question = Question(
@@ -191,7 +207,9 @@ def check(  # noqa: PLR0913 - the options that there are
         engine=engine,
         shown=form == "text",
     )
-    summary = run(files, question, against=against, form=form, jobs=jobs, quiet=quiet)
+    summary = run(
+        files, question, against=against, form=form, jobs=jobs, quiet=quiet, language=language
+    )
     _leave(UNREADABLE if summary.unreadable else FINDINGS * bool(summary.invalid))
 
 
@@ -211,8 +229,11 @@ def schema(process: str, *, rules: str | None) -> None:
 @cli.command()
 @click.option("--entity", "entities", metavar="E", multiple=True, help="Only this entity.")
 @click.option("--process", "processes", metavar="P", multiple=True, help="Only this process.")
+@_LANGUAGE
 @_RULES
-def matrix(*, entities: Sequence[str], processes: Sequence[str], rules: str | None) -> None:
+def matrix(
+    *, entities: Sequence[str], processes: Sequence[str], language: str, rules: str | None
+) -> None:
     """Print the matrix: what each field owes to each process. The options may be repeated.
 
     \b
@@ -228,13 +249,15 @@ def matrix(*, entities: Sequence[str], processes: Sequence[str], rules: str | No
         if entity not in known:
             raise NoSuchCell(entity, tuple(known))
     columns = [book.process(each) for each in processes] or book.processes()
-    show_matrix(book.data, entities or tuple(known), columns, colours=shows_colours())
+    words = catalogue(language)
+    show_matrix(book.data, entities or tuple(known), columns, words, colours=shows_colours())
 
 
 @cli.command()
 @click.argument("field")
+@_LANGUAGE
 @_RULES
-def explain(field: str, *, rules: str | None) -> None:
+def explain(field: str, *, language: str, rules: str | None) -> None:
     """Print all there is to know of a FIELD, given as Entity.field or by its name alone.
 
     \b
@@ -250,14 +273,14 @@ def explain(field: str, *, rules: str | None) -> None:
     if not rows:
         nearest = closest(field, names_of(book))
         hint = f" Did you mean {nearest}?" if nearest else ""
-        message = f"No field is called {field!r}.{hint}"
+        message = f"Check the name {field!r}: no field is called so.{hint}"
         raise click.UsageError(message)
     if len(rows) > 1:
-        message = f"{field!r} may mean several fields; name one of: {', '.join(rows)}"
+        message = f"Name one of {', '.join(rows)}: {field!r} may mean each of them."
         raise click.UsageError(message)
     width = min(shutil.get_terminal_size().columns, 100)
-    for line in told(book, rows[0], style(), width):
-        click.echo(line)
+    for line in told(book, rows[0], style(), width, catalogue(language)):
+        click.echo(line, sys.stdout)  # named, since click takes another one where it is ASCII
 
 
 @cli.command()
@@ -340,9 +363,45 @@ def postman(*, out: str, is_check: bool, **files: str | None) -> None:
 
 @cli.command()
 @_spec_options(required=False)
+@click.option("--out", metavar="FILE", type=click.Path(), help="Write it here.")
+def openapi(*, out: str | None, **files: str | None) -> None:
+    """Print the OpenAPI document whose request bodies carry the rules, as JSON.
+
+    Without files it is that of the shipped API. With your own, an operation whose body is the
+    root of the matrix is ruled by the processes that add when it is a POST, by those that change
+    when it is a PATCH.
+
+    \b
+    Examples:
+      ttrules openapi > openapi.json
+      ttrules openapi --openapi openapi.yaml --requirements requirements.yaml --out api.json
+    """  # noqa: D301 - \b is click's mark
+    from ttrules.publish import openapi_of, shipped_openapi
+    from ttrules.report import printable
+
+    if not any(files.values()):
+        text = shipped_openapi()
+    elif not (files["openapi"] and files["requirements"]):
+        message = "Name --openapi and --requirements with what goes with them, or no file."
+        raise click.UsageError(message)
+    else:
+        text = openapi_of(files["openapi"], _spec(files))
+    if out is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        Path(out).write_bytes(text)
+    except OSError as error:
+        message = f"{out} cannot be written: {error.strerror}"
+        raise click.BadParameter(printable(message), param_hint="--out") from error
+
+
+@cli.command()
+@_spec_options(required=False)
+@_LANGUAGE
 @_RULES
 @click.option("--strict", is_flag=True, help="Exit with 1 for an oddity that nothing decides on.")
-def lint(*, strict: bool, rules: str | None, **files: str | None) -> None:
+def lint(*, strict: bool, language: str, rules: str | None, **files: str | None) -> None:
     """List what the rules leave open or say oddly, and under which decision that is known.
 
     \b
@@ -363,8 +422,8 @@ def lint(*, strict: bool, rules: str | None, **files: str | None) -> None:
         from ttrules.compile import compile_book
 
         data = compile_book(_spec(files))
-    found = oddities(data)
-    show_oddities(found, colours=shows_colours())
+    found = oddities(data, language)
+    show_oddities(found, catalogue(language), colours=shows_colours())
     _leave(FINDINGS * (strict and not all(each.decided for each in found)))
 
 
@@ -391,7 +450,7 @@ def _write(written: Mapping[str, bytes], out: str, *, is_check: bool) -> None:
     try:
         changed = publish(written, out)
     except OSError as error:
-        message = f"{out} cannot be written: {error.strerror}"
+        message = f"Choose a directory that can be written: {out}: {error.strerror}"
         raise click.BadParameter(printable(message), param_hint="--out") from error
     click.echo(printable(f"{out}: {len(written)} files, {len(changed)} of them changed"))
 

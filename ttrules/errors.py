@@ -5,18 +5,23 @@
     ├── NotJSON (TypeError)     a payload holds what JSON cannot; carries the place
     ├── NoSuchProcess (KeyError)
     ├── NoSuchCell (KeyError)
+    ├── NoSuchLanguage (LookupError)      nothing is said in this language here
     ├── ProcessNotSelected (LookupError)  the rules do not say how a process is chosen
     ├── PatchNotApplicable (ValueError)   a JSON Patch has no meaning for the ticket
     ├── SpecError (ValueError)  a spec file is wrong; carries each problem with its place
     └── EngineFailed (RuntimeError)  an engine broke inside; never a verdict
 
-Errors carry objects and compare by them; their text is for people and may change.
+Errors carry objects and compare by them; their text is for people and may change. Where it tells
+why a payload cannot be judged it is a Said, which can be told in other languages too.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from ttrules.codes import closest
+from ttrules.sentences import Said
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -60,7 +65,7 @@ class NotJSON(TTRulesError, TypeError):  # noqa: N818 - a statement
 
     def __str__(self) -> str:
         """Name the place and the reason."""
-        return f"not JSON at {self.pointer or '(the payload)'}: {self.reason}"
+        return Said("not_json_at", place=self.pointer or Said("the_payload"), why=self.reason)
 
 
 class NoSuchProcess(TTRulesError, KeyError):  # noqa: N818 - a statement
@@ -73,7 +78,7 @@ class NoSuchProcess(TTRulesError, KeyError):  # noqa: N818 - a statement
 
     def __str__(self) -> str:
         """Name what was asked for and what there is."""
-        return f"no process {self.name!r}; there are: {', '.join(self.known)}"
+        return f"Name one of the processes {', '.join(self.known)}: {self.name!r} is none."
 
 
 class NoSuchCell(TTRulesError, KeyError):  # noqa: N818 - a statement
@@ -86,7 +91,22 @@ class NoSuchCell(TTRulesError, KeyError):  # noqa: N818 - a statement
 
     def __str__(self) -> str:
         """Name what was asked for and what there is."""
-        return f"the matrix has no {self.name}; there are: {', '.join(self.known)}"
+        return f"Name one of {', '.join(self.known)}: the matrix has no {self.name}."
+
+
+class NoSuchLanguage(TTRulesError, LookupError):  # noqa: N818 - a statement
+    """Nothing is told in this language. `known` are the tags of those that there are."""
+
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(name, tuple(known))
+        self.name = name
+        self.known = tuple(known)
+
+    def __str__(self) -> str:
+        """Name the languages that there are, and the one that was most likely meant."""
+        nearest = closest(self.name, self.known)
+        hint = f" Did you mean {nearest}?" if nearest else ""
+        return f"Name one of the languages {', '.join(self.known)}: {self.name!r} is none.{hint}"
 
 
 class ProcessNotSelected(TTRulesError, LookupError):  # noqa: N818 - a statement
@@ -95,6 +115,10 @@ class ProcessNotSelected(TTRulesError, LookupError):  # noqa: N818 - a statement
     def __init__(self, reason: str) -> None:
         super().__init__(reason)
         self.reason = reason
+
+    def __str__(self) -> str:
+        """Give the reason."""
+        return self.reason
 
 
 class PatchNotApplicable(TTRulesError, ValueError):  # noqa: N818 - a statement
@@ -107,7 +131,7 @@ class PatchNotApplicable(TTRulesError, ValueError):  # noqa: N818 - a statement
 
     def __str__(self) -> str:
         """Name the operation and the reason."""
-        return f"operation {self.index} cannot be applied: {self.reason}"
+        return Said("operation", index=self.index, why=self.reason)
 
 
 class EngineFailed(TTRulesError, RuntimeError):  # noqa: N818 - a statement

@@ -46,8 +46,8 @@ class NoExample(TTRulesError):  # noqa: N818 - a statement, as the house style a
     def __str__(self) -> str:
         """Name the process and what may be wrong."""
         return (
-            f"no payload was found that meets the rules of {self.process};"
-            " do a shape, a code and a condition contradict each other?"
+            "Look for a shape, a code and a condition that contradict each other:"
+            f" no payload was found that meets the rules of {self.process}."
         )
 
 

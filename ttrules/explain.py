@@ -1,8 +1,8 @@
 """All that a book says of one field, told to a person: `ttrules explain TroubleTicket.status`.
 
 Everything is looked up in the compiled book, and a sentence about a code or a relation is the one
-that reports use. What is told comes from spec files and is freed of everything that a terminal
-would obey.
+that reports use, in the language of `words`; what a spec file says is told as it stands there, and
+freed of everything that a terminal would obey.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import textwrap
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from ttrules.codes import KEYWORD_CODES, REQUIREMENTS
+from ttrules.codes import KEYWORD_CODES
 from ttrules.findings import Finding
 from ttrules.report import printable
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from ttrules.book import Book
+    from ttrules.languages import Catalogue
     from ttrules.report import Style
 
     #: Something that is so, and why ("" where no reason is given).
@@ -52,7 +53,7 @@ def names_of(book: Book) -> list[str]:
     return [*rows, *dict.fromkeys(field for fields in entities.values() for field in fields)]
 
 
-def explain(book: Book, row: str, style: Style, width: int) -> Iterator[str]:
+def explain(book: Book, row: str, style: Style, width: int, words: Catalogue) -> Iterator[str]:
     """Yield the lines that tell of a row, which is one that `rows_named` returned."""
     entity, field = next(
         (entity, field)
@@ -62,25 +63,25 @@ def explain(book: Book, row: str, style: Style, width: int) -> Iterator[str]:
     )
     cells = [book.cell(entity, field, process) for process in book.processes()]
     yield style(printable(row), bold=True)
-    yield from _lines(_type(book.data["entities"][entity][field]), width, 2)
+    yield from _lines(_type(book.data["entities"][entity][field], words), width, 2)
     yield from _lines(cells[0].description, width, 2)
     yield ""
     for cell in cells:
         yield from _lines(f"{cell.process}: {cell.requirement}", width, 2)
-        yield from _lines(REQUIREMENTS[cell.requirement], width, 6)
+        yield from _lines(words.requirements[cell.requirement], width, 6)
     for title, points in (
-        ("Conditions", _conditions(book.data, entity, field)),
-        ("Choice of process", _selection(book.data, entity, field)),
-        ("Changes", _changes(book.data, entity, field)),
-        ("Decisions", _decisions(book.data, row)),
+        ("conditions", _conditions(book.data, entity, field, words)),
+        ("selection", _selection(book.data, entity, field)),
+        ("changes", _changes(book.data, entity, field, words)),
+        ("decisions", _decisions(book.data, row)),
     ):
         told = list(points)
-        yield from ["", style(title, bold=True)] if told else []
+        yield from ["", style(words.text(title), bold=True)] if told else []
         for point, reason in told:
             yield from _lines(point, width, 2)
-            yield from _lines(f"Why: {reason}" if reason else "", width, 6)
+            yield from _lines(words.text("why", reason=reason) if reason else "", width, 6)
     yield ""
-    yield from _lines(f"Source: {cells[0].source}", width, 0)
+    yield from _lines(words.text("source", source=cells[0].source), width, 0)
 
 
 def _lines(text: str, width: int, indent: int) -> list[str]:
@@ -94,7 +95,7 @@ def _lines(text: str, width: int, indent: int) -> list[str]:
     )
 
 
-def _type(row: Mapping[str, Any]) -> str:
+def _type(row: Mapping[str, Any], words: Catalogue) -> str:
     """Return the type of a field with its values and limits."""
     shape, item = row["shape"], row["shape"].get("items", {})
     limits = [
@@ -103,17 +104,21 @@ def _type(row: Mapping[str, Any]) -> str:
         for name, value in part.items()
         if name in _LIMITS
     ]
-    text = ", ".join([row["type"] or "no type", *limits])
+    text = ", ".join([row["type"] or words.text("no_type"), *limits])
     values = shape.get("enum") or item.get("enum")
-    return f"{text}; one of: {', '.join(map(str, values))}" if values else text
+    if not values:
+        return text
+    return words.text("one_of", type=text, values=", ".join(map(str, values)))
 
 
-def _conditions(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point]:
+def _conditions(
+    book: Mapping[str, Any], entity: str, field: str, words: Catalogue
+) -> Iterator[Point]:
     for each in book["conditions"]:
         if each["entity"] == entity and field in each["fields"]:
             names = ", ".join(each["processes"])
             if each["relation"] == "optional":
-                yield f"No condition; it is optional. ({names})", each["reason"]
+                yield words.text("optional", processes=names), each["reason"]
             else:
                 params = {key: each[key] for key in ("relation", "fields", "when")}
                 told = Finding(
@@ -126,7 +131,7 @@ def _conditions(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Po
                     process=None,
                     params=params,
                 )
-                yield f"{told.message} ({names})", each["reason"]
+                yield f"{words.message(told)} ({names})", each["reason"]
 
 
 def _selection(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point]:
@@ -137,15 +142,15 @@ def _selection(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Poi
         yield "; ".join(values) + ".", book["selection"]["reason"]
 
 
-def _changes(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point]:
+def _changes(book: Mapping[str, Any], entity: str, field: str, words: Catalogue) -> Iterator[Point]:
     if field in book["immutable"].get(entity, ()):
-        yield "A change may repeat it but not alter it.", ""
+        yield words.text("immutable"), ""
     cycle = book["lifecycle"]
     if cycle is not None and (entity, field) == (book["root"], cycle["field"]):
-        yield f"A new ticket is {cycle['initial']}.", ""
+        yield words.text("initial", status=cycle["initial"]), ""
         for status, following in cycle["moves"].items():
-            after = ", ".join(move["to"] for move in following)
-            yield f"{status}: then {after or 'nothing more'}", ""
+            after = ", ".join(move["to"] for move in following) or words.text("nothing")
+            yield words.text("following", status=status, following=after), ""
 
 
 def _decisions(book: Mapping[str, Any], row: str) -> Iterator[Point]:

@@ -1,7 +1,8 @@
 """The values a validation gives: Cell, Finding, Report. Frozen, compared by content.
 
-They know how to say themselves to a person (`message`) and to a machine (`to_dict`); how they came
-to be is the business of rules and change.
+They know how to say themselves to a person (`message`, `message_in`) and to a machine (`to_dict`);
+how they came to be is the business of rules and change, and what they are told with that of
+languages.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Mapping  # noqa: TC003 - a NamedTuple's fields are r
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ttrules.codes import KINDS, MESSAGES, RELATIONS
+from ttrules.languages import catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -66,26 +67,20 @@ class Finding(NamedTuple):
     @property
     def message(self) -> str:
         """The finding as an English sentence. For people; it may change between releases."""
-        words: dict[str, Any] = {
-            "entity": self.entity or "the payload",
-            "field": self.field or "the payload",
-            "process": self.process or "every process",
-        }
-        for key, value in self.params.items():
-            words[key] = ", ".join(map(str, value)) if isinstance(value, list) else value
-        if self.code == "type":
-            words["expected"] = " or ".join(KINDS[kind] for kind in self.params["expected"])
-        if self.code == "process_dependent":
-            words["condition"] = _condition_sentence(self.params)
-        elif self.code in {"range", "length"}:
-            words["limits"] = ", ".join(f"{k} {v}" for k, v in self.params.items())
-        text = MESSAGES[self.code].format_map(words)
-        if suggestion := self.params.get("suggestion"):
-            text += f" Did you mean {suggestion}?"
-        return text
+        return self.message_in("en")
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the finding as plain JSON values, its message included."""
+    def message_in(self, language: str) -> str:
+        """Return the finding as a sentence of a language, ``en`` or ``pl``.
+
+        Raises NoSuchLanguage.
+        """
+        return catalogue(language).message(self)
+
+    def to_dict(self, language: str = "en") -> dict[str, Any]:
+        """Return the finding as plain JSON values, its message included.
+
+        Only the message is of the language. Raises NoSuchLanguage.
+        """
         return {
             "severity": self.severity,
             "code": self.code,
@@ -95,29 +90,8 @@ class Finding(NamedTuple):
             "requirement": self.requirement,
             "process": self.process,
             "params": dict(self.params),
-            "message": self.message,
+            "message": self.message_in(language),
         }
-
-
-def _condition_sentence(params: Mapping[str, Any]) -> str:
-    relation = params.get("relation")
-    if relation is None:
-        return "a condition that is not declared decides on this field"
-    fields = params["fields"]
-    words = {"fields": ", ".join(fields), "first": fields[0], "rest": ", ".join(fields[1:])}
-    text: str = RELATIONS[relation].format_map(words)
-    if when := params.get("when"):
-        subject = f"{when['field']} of the {when['of']}" if when["of"] != "self" else when["field"]
-        text = f"when {subject} {_test_sentence(when)}, {text}"
-    return text
-
-
-def _test_sentence(when: Mapping[str, Any]) -> str:
-    if "exists" in when:
-        return "is sent" if when["exists"] else "is not sent"
-    if "equals" in when:
-        return f"is {when['equals']}"
-    return f"is one of {', '.join(map(str, when['in']))}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,12 +119,15 @@ class Report:
         yield from self.warnings
         yield from self.undetermined
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the report as plain JSON values."""
+    def to_dict(self, language: str = "en") -> dict[str, Any]:
+        """Return the report as plain JSON values, its messages in a language, ``en`` or ``pl``.
+
+        Raises NoSuchLanguage where there is a finding to be told.
+        """
         return {
             "valid": self.valid,
             "process": self.process,
-            "violations": [finding.to_dict() for finding in self.violations],
-            "warnings": [finding.to_dict() for finding in self.warnings],
-            "undetermined": [finding.to_dict() for finding in self.undetermined],
+            "violations": [finding.to_dict(language) for finding in self.violations],
+            "warnings": [finding.to_dict(language) for finding in self.warnings],
+            "undetermined": [finding.to_dict(language) for finding in self.undetermined],
         }

@@ -39,7 +39,7 @@ class WorkerDied(TTRulesError):  # noqa: N818 - a statement, as the house style 
 
     def __str__(self) -> str:
         """Say what happened, and what may help."""
-        return "a process that judged payloads has died; was memory short? (try fewer --jobs)"
+        return "Try fewer --jobs: a process that judged payloads has died; memory may be short."
 
 
 class Task(NamedTuple):

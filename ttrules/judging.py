@@ -23,6 +23,7 @@ from ttrules.codes import path_of, pointer
 from ttrules.errors import NotJSON, PatchNotApplicable, ProcessNotSelected
 from ttrules.positions import Extent, Spot, Text, locate, repeated
 from ttrules.reading import BLANK, Lines, Payload, Reading, Span, Unreadable, parts_of
+from ttrules.sentences import Said
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -183,7 +184,7 @@ class Judge:
                 else:
                     self._refuse(part)
         except OSError as error:
-            self._refuse(Unreadable(1, 1, f"cannot be read: {error.strerror}"))
+            self._refuse(Unreadable(1, 1, Said("not_read", detail=error.strerror)))
 
     def _refuse(self, part: Unreadable) -> None:
         line = self._lines + part.line
@@ -270,17 +271,17 @@ def _repeat(text: Text, value: object) -> tuple[Extent, str] | None:
     if not _may_repeat(text.text, orjson.dumps(value)):
         return None
     for place, key in repeated(text.decoded):
-        return key, f"the member name {path_of(place)[-1][:64]!r} stands twice in one object"
+        return key, Said("twice", name=repr(path_of(place)[-1][:64]))
     return None
 
 
 def _wrong(text: Text, error: orjson.JSONDecodeError) -> tuple[Extent, str]:
     """Return where a text stops being JSON, and why."""
-    offset, reason = error.pos, f"is not JSON: {error.msg}"
+    offset, reason = error.pos, Said("not_json", detail=error.msg)
     try:
         text.text.decode()
     except UnicodeDecodeError as undecodable:
-        offset, reason = len(text.text[: undecodable.start].decode()), "is not UTF-8 here"
+        offset, reason = len(text.text[: undecodable.start].decode()), Said("not_utf8")
     return Extent(offset, offset + 1), reason
 
 

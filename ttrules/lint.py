@@ -1,6 +1,6 @@
 """Oddities of a book: what a document leaves open, or says in a way that one must stumble over.
 
-Each kind is one row of KINDS, a name with the sentence that is told and the search for it. What is
+Each kind is one row of KINDS, the search for it, and a sentence of the languages' ODDITIES. What is
 found is no error: the rules are enforced as they stand. An oddity about which the interpretation
 has decided carries the topic of that decision; the decisions that settle nothing found here are
 listed as well, since they too are things that the document does not say. Nothing is mended here.
@@ -11,6 +11,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+
+from ttrules.languages import DEFAULT, catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -34,18 +36,22 @@ class Oddity:
     decided: tuple[str, ...] = ()
 
 
-def oddities(book: Book) -> list[Oddity]:
-    """Return the oddities of a compiled book in the order of KINDS, then the other decisions."""
+def oddities(book: Book, language: str = DEFAULT) -> list[Oddity]:
+    """Return the oddities of a compiled book in the order of KINDS, then the other decisions.
+
+    Their texts are of the language, but for what the book says. Raises NoSuchLanguage.
+    """
+    texts = catalogue(language).oddities
     found = [
         Oddity(
             kind=kind,
             about=about,
-            text=text.format(detail=detail),
+            text=texts[kind].format(detail=detail),
             decided=tuple(
                 each["topic"] for each in book["decisions"] if about in each.get("fields", ())
             ),
         )
-        for kind, (text, search) in KINDS.items()
+        for kind, search in KINDS.items()
         for about, detail in search(book)
     ]
     settled = {topic for each in found for topic in each.decided}
@@ -147,13 +153,13 @@ def _is_pd(code: str) -> bool:
     return "PD" in code
 
 
-#: The kinds of oddities: what is told of each, and what finds it.
-KINDS: Final[dict[str, tuple[str, Callable[[Book], Iterator[Found]]]]] = {
-    "undeclared": ("No condition is declared, so it binds nothing in: {detail}.", _undeclared),
-    "hollow": ("It may be sent, yet no member of {detail} may be or is used.", _hollow),
-    "untyped": ("It has no type, so any value fits.", _untyped),
-    "selector": ("It selects the process, yet need not be sent in: {detail}.", _optional_selector),
-    "unread": ("No field holds this entity, so its rows bind nothing.", _unread),
-    "spelling": ("Other names suggest the spelling {detail}.", _run_together),
-    "case": ("Its name differs in case alone from {detail}.", _case_only),
+#: The kinds of oddities, and what finds each.
+KINDS: Final[dict[str, Callable[[Book], Iterator[Found]]]] = {
+    "undeclared": _undeclared,
+    "hollow": _hollow,
+    "untyped": _untyped,
+    "selector": _optional_selector,
+    "unread": _unread,
+    "spelling": _run_together,
+    "case": _case_only,
 }

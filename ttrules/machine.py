@@ -3,7 +3,8 @@
 Each is written as it goes. JSON and JSON lines carry the version of their form, which is published
 as a JSON Schema in schemas/report/; a new member there needs no new version, a member that goes or
 changes its meaning does. They list the payloads that there is something to say about, and count the
-others; JUnit names every payload. No format but text shows a line of a payload.
+others; JUnit names every payload. No format but text shows a line of a payload. Only messages and
+reasons are of the language that was asked for.
 """
 
 from __future__ import annotations
@@ -12,13 +13,14 @@ import json
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from ttrules.codes import MESSAGES
+from ttrules.languages import DEFAULT
 from ttrules.report import located, place_of, printable, said
 
 if TYPE_CHECKING:
     from typing import IO
 
     from ttrules.judging import Judged
+    from ttrules.languages import Catalogue
     from ttrules.report import Summary, Write
 
 #: The version of the forms of JSON and JSON lines.
@@ -48,8 +50,9 @@ def written(value: object) -> str:
 class JSONLines:
     """One object a payload, and one with the counts at the end."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, words: Catalogue) -> None:
         self._write = write
+        self._words = words
         self._name = ""
 
     def open_source(self, name: str) -> None:
@@ -58,7 +61,9 @@ class JSONLines:
 
     def tell(self, judged: Judged) -> None:
         """Write one object."""
-        self._write(written({"version": VERSION, **_result(self._name, judged)}) + "\n")
+        self._write(
+            written({"version": VERSION, **_result(self._name, judged, self._words)}) + "\n"
+        )
 
     def close_source(self, payloads: int) -> None:
         """Do nothing: each line stands alone."""
@@ -71,8 +76,9 @@ class JSONLines:
 class JSON:
     """One object with all results and the counts."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, words: Catalogue) -> None:
         self._write = write
+        self._words = words
         self._name = ""
         self._before = "\n"
         head = written({"version": VERSION, "tool": tool()})
@@ -84,7 +90,7 @@ class JSON:
 
     def tell(self, judged: Judged) -> None:
         """Write one result."""
-        self._write(self._before + written(_result(self._name, judged)))
+        self._write(self._before + written(_result(self._name, judged, self._words)))
         self._before = ",\n"
 
     def close_source(self, payloads: int) -> None:
@@ -95,33 +101,36 @@ class JSON:
         self._write(f'\n],"summary":{written(summary.to_dict())}}}\n')
 
 
-def _result(name: str, judged: Judged) -> dict[str, Any]:
+def _result(name: str, judged: Judged, words: Catalogue) -> dict[str, Any]:
     result: dict[str, Any] = {
         "file": name,
         "index": judged.index,
         "status": judged.status,
         **place_of(judged.spot),
         "process": judged.process,
-        "findings": located(judged),
+        "findings": located(judged, words.language),
     }
     if judged.reason is not None:
-        result["reason"] = judged.reason
+        result["reason"] = words.reason(judged.reason)
     return result
 
 
 class Sarif:
     """SARIF 2.1.0: one run, one result a finding."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, words: Catalogue) -> None:
         self._write = write
+        self._words = words
         self._uri = ""
         self._before = "\n"
         rules = [
             {"id": code, "shortDescription": {"text": text.replace("{", "<").replace("}", ">")}}
-            for code, text in {**MESSAGES, "unreadable": "Send one JSON document."}.items()
+            for code, text in {**words.messages, "unreadable": words.text("unreadable")}.items()
         ]
         driver = {**tool(), "rules": rules}
-        run = written({"tool": {"driver": driver}, "columnKind": "unicodeCodePoints"})
+        # Left out where it is what SARIF takes for granted (section 3.14.7).
+        language = {} if words.language == DEFAULT else {"language": words.language}
+        run = written({"tool": {"driver": driver}, **language, "columnKind": "unicodeCodePoints"})
         head = written({"$schema": _SARIF_SCHEMA, "version": "2.1.0"})
         write(f'{head[:-1]},"runs":[{run[:-1]},"results":[')
 
@@ -140,7 +149,9 @@ class Sarif:
             {"logicalLocations": [{"fullyQualifiedName": finding.pointer}]}
             for finding, _ in judged.findings
         ] or [{}]
-        for (severity, code, text, spot), more in zip(said(judged), details, strict=True):
+        for (severity, code, text, spot), more in zip(
+            said(judged, self._words), details, strict=True
+        ):
             region = {
                 "startLine": spot.line,
                 "startColumn": spot.column,
@@ -170,8 +181,9 @@ class Sarif:
 class JUnit:
     """JUnit XML: a suite a file, a case a payload; only those with something to say hold it."""
 
-    def __init__(self, write: Write) -> None:
+    def __init__(self, write: Write, words: Catalogue) -> None:
         self._write = write
+        self._words = words
         self._name = ""
         self._cases: IO[str]
         self._next = self._failures = self._errors = 0
@@ -193,7 +205,7 @@ class JUnit:
         self._cases.write(f"    {self._case(judged.index)}>\n")
         lines: dict[bool, list[str]] = {True: [], False: []}
         first: dict[bool, tuple[str, str]] = {}
-        for severity, code, text, spot in said(judged):
+        for severity, code, text, spot in said(judged, self._words):
             is_error = severity == "error"
             first.setdefault(is_error, (code, text))
             lines[is_error].append(f"{spot.line}:{spot.column}: {severity} {code}: {text}")

@@ -20,8 +20,11 @@ JSON: Final = "application/json"
 METHODS: Final = ("post", "get", "put", "patch", "delete")
 #: The method that carries a payload of a process, by what the process does.
 CARRIED_BY: Final = {"add": "post", "change": "patch"}
-#: The header that every answer has.
-_EVERYWHERE: Final = "X-Request-Id"
+#: What a header is marked with that every answer has, or every one that refuses; and a parameter
+#: that every request may have.
+_EVERY_ANSWER: Final = "x-every-answer"
+_EVERY_REFUSAL: Final = "x-every-refusal"
+_EVERY_REQUEST: Final = "x-every-request"
 #: The example of an error that is told of a request: by what its body is.
 _TOLD_OF: Final = {"ticket": "requirementsNotMet", "other": "invalidBody", "none": "invalidQuery"}
 _LEAST_ERROR: Final = 400
@@ -88,6 +91,7 @@ class Api:
             for method in METHODS:
                 if method in item:
                     listed = [*item.get("parameters", ()), *item[method].get("parameters", ())]
+                    listed += self._marked("parameters", _EVERY_REQUEST).values()
                     yield Operation(path, method, item[method], [self.at(each) for each in listed])
 
     def at(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -122,8 +126,8 @@ class Api:
 
     def _answer(self, status: int, node: Mapping[str, Any]) -> Answer:
         headers = {name: self.at(each) for name, each in node.get("headers", {}).items()}
-        known = self.components.get("headers", {})
-        headers |= {name: each for name, each in known.items() if name == _EVERYWHERE}
+        headers |= self._marked("headers", _EVERY_ANSWER)
+        headers |= self._marked("headers", _EVERY_REFUSAL) if status >= _LEAST_ERROR else {}
         content = node.get("content", {}).get(JSON, {})
         return Answer(
             status=status,
@@ -133,6 +137,10 @@ class Api:
             may_have=frozenset(headers),
             examples={name: each["value"] for name, each in content.get("examples", {}).items()},
         )
+
+    def _marked(self, kind: str, mark: str) -> dict[str, Mapping[str, Any]]:
+        known: Mapping[str, Mapping[str, Any]] = self.components.get(kind, {})
+        return {name: each for name, each in known.items() if each.get(mark)}
 
     def success(self, operation: Operation) -> Answer:
         """Return the answer when all is well: the first that is documented."""

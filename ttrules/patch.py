@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ttrules.codes import path_of
 from ttrules.errors import NotJSON, PatchNotApplicable
 from ttrules.plain import to_plain
+from ttrules.sentences import Said
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -78,10 +79,10 @@ class Patched:
                 if kind == "copy":
                     self._copied += len(value)
                     if self._copied > MAX_COPIED:
-                        raise PatchNotApplicable(index, "the patch copies too much")
+                        raise PatchNotApplicable(index, Said("copies"))
                 else:
                     if path.startswith(operation["from"] + "/"):
-                        raise PatchNotApplicable(index, "a value cannot move into itself")
+                        raise PatchNotApplicable(index, Said("into_itself"))
                     self._step(index, {"op": "remove", "path": operation["from"]})
                 self._step(index, {"op": "add", "path": path, "value": json.loads(value)})
             else:
@@ -89,18 +90,19 @@ class Patched:
 
     def _check(self, index: int, operation: object) -> None:
         if not isinstance(operation, dict):
-            raise PatchNotApplicable(index, "it is no object")
+            raise PatchNotApplicable(index, Said("no_object"))
         kind = operation.get("op")
         if not isinstance(kind, str) or kind not in OPERATIONS:
-            raise PatchNotApplicable(index, f"op is none of {', '.join(OPERATIONS)}")
+            reason = Said("no_operation", operations=", ".join(OPERATIONS))
+            raise PatchNotApplicable(index, reason)
         for name in ("path", *OPERATIONS[kind]):
             if name not in operation:
-                raise PatchNotApplicable(index, f"{kind} lacks {name}")
+                raise PatchNotApplicable(index, Said("lacks", operation=kind, name=name))
         for name in {"path", "from"} & operation.keys():
             try:
                 path_of(operation[name])
             except (ValueError, TypeError, AttributeError):  # the latter two: it is no text
-                raise PatchNotApplicable(index, f"{name} is no JSON Pointer") from None
+                raise PatchNotApplicable(index, Said("no_pointer", name=name)) from None
 
     def _value(self, index: int, path: str) -> str:
         """Return the value at a pointer, written as JSON, which makes any copy of it its own."""
@@ -111,7 +113,7 @@ class Patched:
         except JsonPointerException:
             value = EndOfList([])
         if isinstance(value, EndOfList):
-            raise PatchNotApplicable(index, f"there is nothing at {path}")
+            raise PatchNotApplicable(index, Said("nothing_at", path=path))
         return json.dumps(value)
 
     def _step(self, index: int, operation: Mapping[str, Any]) -> None:
@@ -127,12 +129,12 @@ class Patched:
             to_plain(operation.get("value"), place)
             self.document = apply_patch(self.document, [operation], in_place=True)
         except JsonPatchTestFailed:
-            reason = f"the value at {operation['path']} is another than the one tested for"
+            reason = Said("another_value", path=operation["path"])
             raise PatchNotApplicable(index, reason) from None
         except NotJSON as error:
             raise PatchNotApplicable(index, error.reason) from None
         except (JsonPatchException, JsonPointerException):
-            reason = f"{operation['path']} leads nowhere"
+            reason = Said("nowhere", path=operation["path"])
             raise PatchNotApplicable(index, reason) from None
         if operation["op"] == "test":
             return

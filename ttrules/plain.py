@@ -16,6 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from ttrules.codes import MAX_DEPTH, pointer
 from ttrules.errors import NotJSON
+from ttrules.sentences import Said
 
 Path: TypeAlias = tuple[str | int, ...]
 
@@ -28,7 +29,7 @@ _MAX_BITS: Final = 14_000
 _CONTAINERS: Final = (dict, list, tuple)
 #: Types of nothing but values without parts. A look-up here is quicker than isinstance.
 _LEAVES: Final = frozenset({str, int, float, bool, type(None)})
-_NOT_FINITE: Final = "JSON has no NaN and no infinity"
+_NOT_FINITE: Final = Said("not_finite")
 
 
 def to_plain(value: object, path: Path = ()) -> Any:  # noqa: ANN401 - any JSON value
@@ -42,7 +43,7 @@ def to_plain(value: object, path: Path = ()) -> Any:  # noqa: ANN401 - any JSON 
     """
     copy, _, size = _plain(value, path, {})
     if size > MAX_PARTS:
-        raise NotJSON(pointer(path), f"more than {MAX_PARTS} values")
+        raise NotJSON(pointer(path), Said("too_many", most=MAX_PARTS))
     return copy
 
 
@@ -88,11 +89,10 @@ def _plain(value: object, path: Path, done: dict[int, _Made]) -> _Made:
     if kind is float or isinstance(value, Decimal):
         return _number(value, path), 0, 1  # type: ignore[arg-type]  # narrowed by kind
     if not isinstance(value, _CONTAINERS):
-        raise NotJSON(pointer(path), f"a value of type {kind.__name__} has no JSON form")
+        raise NotJSON(pointer(path), Said("no_form", kind=kind.__name__))
     height = done[id(value)][1] if id(value) in done else 1
     if len(path) + height > MAX_DEPTH:
-        reason = f"arrays and objects are nested more than {MAX_DEPTH} deep"
-        raise NotJSON(pointer(path), reason)
+        raise NotJSON(pointer(path), Said("too_deep", most=MAX_DEPTH))
     if id(value) not in done:
         done[id(value)] = _container(value, path, done)
     return done[id(value)]
@@ -106,8 +106,7 @@ def _container(
     for key in keys:
         if isinstance(value, dict):
             if type(key) is not str:
-                reason = f"a member name of type {type(key).__name__} has no JSON form"
-                raise NotJSON(pointer(path), reason)
+                raise NotJSON(pointer(path), Said("no_name", kind=type(key).__name__))
             _text(key, path)
         made.append(_plain(value[key], (*path, key), done))
     copies = [copy for copy, _, _ in made]
@@ -121,14 +120,13 @@ def _text(text: str, path: Path) -> str:
         try:
             text.encode()
         except UnicodeEncodeError as error:
-            reason = f"a lone surrogate at character {error.start}"
-            raise NotJSON(pointer(path), reason) from None
+            raise NotJSON(pointer(path), Said("surrogate", at=error.start)) from None
     return text
 
 
 def _integer(number: int, path: Path) -> int:
     if number.bit_length() > _MAX_BITS:
-        raise NotJSON(pointer(path), "a number of so many digits cannot be written")
+        raise NotJSON(pointer(path), Said("many_digits"))
     return number
 
 
@@ -146,7 +144,7 @@ def _of_decimal(number: Decimal, path: Path) -> float:
         raise NotJSON(pointer(path), _NOT_FINITE)
     nearest = float(number)
     if math.isinf(nearest):
-        raise NotJSON(pointer(path), "a Decimal beyond the range of double precision")
+        raise NotJSON(pointer(path), Said("decimal"))
     if number == number.to_integral_value():
         return int(number)
     if nearest.is_integer():

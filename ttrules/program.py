@@ -19,7 +19,7 @@ from ttrules.report import printable
 #: What each exit code says. Where two of 1 to 3 apply, the greater one is given.
 EXITS: Final[dict[int, str]] = {
     0: "fine: nothing to report, or warnings only",
-    1: "findings: a payload breaks a rule, or files differ from what they should be",
+    1: "findings: a payload breaks a rule, or files are not as they should be",
     2: "usage: the command line asks for what there is not",
     3: "unreadable: an input cannot be judged",
     4: "bad spec: rules cannot be loaded",

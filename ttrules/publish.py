@@ -13,12 +13,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from ttrules.book import Book
 from ttrules.codes import slug
 from ttrules.compile import compile_book, compile_schemas, to_bytes
 from ttrules.errors import Problem, SpecError
+from ttrules.openapi import document
+from ttrules.source import Source
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from os import PathLike
 
     from ttrules.spec import Spec
 
@@ -35,6 +39,20 @@ def files_of(spec: Spec) -> dict[str, bytes]:
         message = "no process may be called Book: its schema would take the place of book.json"
         raise SpecError([Problem(spec.source, 1, 1, message)])
     return {**files, BOOK: to_bytes(compile_book(spec))}
+
+
+def openapi_of(openapi: str | PathLike[str], spec: Spec) -> bytes:
+    """Return the OpenAPI document that carries the rules of a spec; `openapi` is its file.
+
+    The same files give the same bytes. Raises SpecError when the file cannot be read.
+    """
+    book = Book(compile_book(spec), compile_schemas(spec))
+    return to_bytes(document(Source(openapi).value, book))
+
+
+def shipped_openapi() -> bytes:
+    """Return the OpenAPI document of the Trouble Ticket API that comes with this package."""
+    return (Path(__file__).parent / "schemas" / "openapi.json").read_bytes()
 
 
 def differences(files: Mapping[str, bytes], directory: str) -> dict[str, str]:

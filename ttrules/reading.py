@@ -24,6 +24,8 @@ from typing import TYPE_CHECKING, Final, Literal, NamedTuple, TypeAlias, cast
 
 import orjson
 
+from ttrules.sentences import Said
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from io import BufferedReader
@@ -37,7 +39,7 @@ LONGEST: Final = 256 << 20
 
 #: The white space of JSON (RFC 8259, section 2).
 BLANK: Final = b" \t\r\n"
-TOO_LONG: Final = "the payload is too long to be read"
+TOO_LONG: Final = Said("too_long")
 _LINES: Final = re.compile(r"\.(?:jsonl|ndjson)(?:\.gz)?$", re.IGNORECASE)
 _BOM: Final = b"\xef\xbb\xbf"
 _WIDE: Final = (b"\xff\xfe", b"\xfe\xff")
@@ -114,11 +116,11 @@ class Reading:
                 self._size = found.st_size if stat.S_ISREG(found.st_mode) else 0
                 yield from self._parts(self._blocks(file))
         except OSError as error:
-            yield self._broken(f"cannot be read: {error.strerror}")
+            yield self._broken(Said("not_read", detail=error.strerror))
         except zlib.error:
-            yield self._broken("the compressed data is damaged")
+            yield self._broken(Said("damaged"))
         except EOFError:
-            yield self._broken("the compressed data ends too early")
+            yield self._broken(Said("cut_off"))
 
     def _broken(self, reason: str) -> Unreadable:
         return Unreadable(self._array.line, self._array.column, reason)
@@ -135,7 +137,7 @@ class Reading:
             blocks = _inflated(chain((first,), blocks))
             first = _at_least(4, blocks)
         if first.startswith(_WIDE) or b"\0" in first[:4]:
-            yield Unreadable(1, 1, "is not UTF-8, but UTF-16 or UTF-32 by its first bytes")
+            yield Unreadable(1, 1, Said("wide"))
             return
         blocks = chain((first.removeprefix(_BOM),), blocks)
         if self.form == "one":
@@ -296,10 +298,10 @@ class _Array:
         for block in _unescaped(blocks):
             yield from self._cut(block)
             if self._size and self._is_closed:
-                yield Unreadable(*self._begin, "there is more behind the end of the array")
+                yield Unreadable(*self._begin, Said("behind_array"))
                 return
         if not self._is_closed:
-            yield Unreadable(self.line, self.column, "the array is not closed")
+            yield Unreadable(self.line, self.column, Said("open_array"))
 
     def _cut(self, block: bytes) -> Iterator[Payload | Unreadable]:
         at = start = 0
@@ -351,7 +353,7 @@ class _Array:
         elif self._size:
             yield Payload(*self._begin, b"".join(self._item).rstrip(BLANK))
         elif not (closing and self.is_empty):
-            yield Unreadable(*self._begin, "a value is missing in the array")
+            yield Unreadable(*self._begin, Said("no_value"))
         self.is_empty = self.is_empty and closing and not self._size
         self._item.clear()
         self._size = 0

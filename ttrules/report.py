@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from ttrules.findings import Finding
     from ttrules.judging import Judged, Tally
+    from ttrules.languages import Catalogue
     from ttrules.positions import Spot
 
     Write: TypeAlias = Callable[[str], object]
@@ -29,12 +30,6 @@ _SHOWN: Final = {
     "warning": ("yellow", "warning"),
     "undetermined": ("cyan", "notice"),
 }
-#: The counts of a summary beside those of payloads: the counter, one, and more than one.
-_FOUND: Final = (
-    ("errors", "error", "errors"),
-    ("warnings", "warning", "warnings"),
-    ("undetermined", "undetermined", "undetermined"),
-)
 _PROPERTY: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A", ":": "%3A", ",": "%2C"})
 _DATA: Final = str.maketrans({"%": "%25", "\r": "%0D", "\n": "%0A"})
 
@@ -64,18 +59,11 @@ class Summary:
         """Return the counts by name. ``payloads`` are those judged, valid or not."""
         return {"payloads": self.valid + self.invalid, **asdict(self)}
 
-    def __str__(self) -> str:
+    def told(self, words: Catalogue) -> str:
         """Return the counts as a person reads them, those of nothing left out."""
         counts = self.to_dict()
-        payloads = counts["payloads"]
-        parts = [f"{counts[name]} {name}" for name in ("valid", "invalid") if counts[name]]
-        parts += [
-            f"{counts[name]} {one if counts[name] == 1 else many}"
-            for name, one, many in _FOUND
-            if counts[name]
-        ]
-        parts += [f"{self.unreadable} unreadable"] if self.unreadable else []
-        return f"{payloads} payload{'s' * (payloads != 1)}" + "".join(f", {part}" for part in parts)
+        names = [name for name in words.counts if counts[name] or name == "payloads"]
+        return ", ".join(words.counted(name, counts[name]) for name in names)
 
 
 class Writer(Protocol):
@@ -97,9 +85,10 @@ class Writer(Protocol):
 class Text:
     """Lines as compilers write them, with the place underlined where its source is known."""
 
-    def __init__(self, write: Write, style: Style, *, quiet: bool) -> None:
+    def __init__(self, write: Write, style: Style, words: Catalogue, *, quiet: bool) -> None:
         self._write = write
         self._style = style
+        self._words = words
         self._quiet = quiet
         self._name = ""
 
@@ -109,10 +98,11 @@ class Text:
 
     def tell(self, judged: Judged) -> None:
         """Write the findings of a payload, or why it is unreadable."""
-        for severity, code, text, spot in said(judged):
+        for severity, code, text, spot in said(judged, self._words):
             if severity == "error" or not self._quiet:
                 place = f"{self._name}:{spot.line}:{spot.column}:"
-                label = self._style(f"{severity} {code}:", fg=_SHOWN[severity][0], bold=True)
+                name = self._words.severities[severity]
+                label = self._style(f"{name} {code}:", fg=_SHOWN[severity][0], bold=True)
                 self._write(f"{self._style(place, bold=True)} {label} {text}\n")
                 if spot.source is not None:
                     line, marks = underlined(spot, spot.source)
@@ -124,14 +114,15 @@ class Text:
     def close(self, summary: Summary) -> None:
         """Write the counts."""
         if not self._quiet:
-            self._write(f"{summary}\n")
+            self._write(f"{summary.told(self._words)}\n")
 
 
 class GitHub:
     """Workflow commands, which GitHub shows beside the lines of a pull request."""
 
-    def __init__(self, write: Write, *, quiet: bool) -> None:
+    def __init__(self, write: Write, words: Catalogue, *, quiet: bool) -> None:
         self._write = write
+        self._words = words
         self._quiet = quiet
         self._name = ""
 
@@ -141,7 +132,7 @@ class GitHub:
 
     def tell(self, judged: Judged) -> None:
         """Write one command a finding."""
-        for severity, code, text, spot in said(judged):
+        for severity, code, text, spot in said(judged, self._words):
             if severity == "error" or not self._quiet:
                 place = f"file={self._name},line={spot.line},endLine={spot.end_line}"
                 if spot.line == spot.end_line:
@@ -156,21 +147,21 @@ class GitHub:
     def close(self, summary: Summary) -> None:
         """Write the counts."""
         if not self._quiet:
-            self._write(f"{summary}\n")
+            self._write(f"{summary.told(self._words)}\n")
 
 
-def said(judged: Judged) -> Iterator[tuple[str, str, str, Spot]]:
+def said(judged: Judged, words: Catalogue) -> Iterator[tuple[str, str, str, Spot]]:
     """Yield severity, code, text and place of all that is to be said about a payload."""
     if judged.reason is not None:
-        yield "error", "unreadable", printable(judged.reason), judged.spot
+        yield "error", "unreadable", printable(words.reason(judged.reason)), judged.spot
     for finding, spot in judged.findings:
-        yield finding.severity, finding.code, sentence(finding), spot
+        yield finding.severity, finding.code, sentence(finding, words), spot
 
 
-def sentence(finding: Finding) -> str:
+def sentence(finding: Finding, words: Catalogue) -> str:
     """Return a finding's message with its pointer behind it, safe to show."""
     where = f" ({finding.pointer})" if finding.pointer else ""
-    return printable(finding.message + where)
+    return printable(words.message(finding) + where)
 
 
 def printable(text: str) -> str:
@@ -197,9 +188,9 @@ def _width(text: str) -> int:
     return len(text) - marks + wide
 
 
-def located(judged: Judged) -> list[dict[str, Any]]:
+def located(judged: Judged, language: str) -> list[dict[str, Any]]:
     """Return the findings of a payload as plain JSON values, each with its place."""
-    return [{**finding.to_dict(), **place_of(spot)} for finding, spot in judged.findings]
+    return [{**finding.to_dict(language), **place_of(spot)} for finding, spot in judged.findings]
 
 
 def place_of(spot: Spot) -> dict[str, int]:

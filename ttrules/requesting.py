@@ -7,6 +7,7 @@ business of folders, what the tests say that of scripting.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
 from ttrules import samples, scripting
@@ -24,6 +25,7 @@ _SAMPLES: Final = {
     "Allow": "GET, HEAD, POST",
     "ETag": '"1"',
     "Retry-After": "10",
+    "Vary": "Accept-Language",
     "WWW-Authenticate": 'Basic realm="...", Bearer realm="..."',
     "X-Request-Id": "4f1c2a7e9b0d4c58",
 }
@@ -71,7 +73,10 @@ class Requests:
         title = f"{answer.status}: {answer.description}"
         lines = filled(scripting.STATUS, title=title, status=answer.status)
         for name, header in answer.headers.items():
-            pattern = header["schema"].get("pattern", _VALUES[header["schema"]["type"]])
+            schema = header["schema"]
+            pattern = schema.get("pattern", _VALUES[schema["type"]])
+            if "enum" in schema:
+                pattern = f"^({'|'.join(map(re.escape, schema['enum']))})$"
             lines += filled(scripting.HEADER, title=f"header {name}", name=name, pattern=pattern)
         if answer.shape is None:
             lines += filled(scripting.NOTHING)
@@ -159,7 +164,9 @@ class Requests:
         """Return the headers of a saved answer."""
         made = {"integer": "1", "string": f"{self.api.base}/{samples.NUMBER}"}
         return {
-            name: _SAMPLES.get(name, made[header["schema"]["type"]])
+            name: header["schema"].get(
+                "enum", [_SAMPLES.get(name, made[header["schema"]["type"]])]
+            )[0]
             for name, header in answer.headers.items()
         }
 

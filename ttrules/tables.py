@@ -8,6 +8,7 @@ would obey.
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -23,6 +24,7 @@ from ttrules.report import printable
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from ttrules.languages import Catalogue
     from ttrules.lint import Oddity
 
 #: The colour of each requirement code; those that are process dependent have one in common.
@@ -34,12 +36,17 @@ _BETWEEN: Final = 3
 
 
 def show_matrix(
-    book: Mapping[str, Any], entities: Sequence[str], processes: Sequence[str], *, colours: bool
+    book: Mapping[str, Any],
+    entities: Sequence[str],
+    processes: Sequence[str],
+    words: Catalogue,
+    *,
+    colours: bool,
 ) -> None:
     """Print rows and columns of the matrix of a compiled book, with the meaning of their codes."""
     names = [each["name"] for each in book["processes"]]
     columns = [names.index(name) for name in processes]
-    table = _table("Field", *processes)
+    table = _table(words.text("field"), *processes)
     table.columns[0].no_wrap = True
     for column in table.columns[1:]:
         column.justify, column.min_width = "center", _NARROWEST
@@ -53,7 +60,7 @@ def show_matrix(
             used.update(codes)
         table.add_section()
     legend = Table.grid(padding=(0, 2))
-    for code, meaning in REQUIREMENTS.items():
+    for code, meaning in words.requirements.items():
         if code in used:
             legend.add_row(Text(code, style=_colour(code)), meaning)
     names_width = max(cell_len(str(cell)) for cell in table.columns[0].cells)
@@ -62,13 +69,13 @@ def show_matrix(
     _print(legend, colours=colours)
 
 
-def show_oddities(found: Iterable[Oddity], *, colours: bool) -> None:
+def show_oddities(found: Iterable[Oddity], words: Catalogue, *, colours: bool) -> None:
     """Print the oddities of a book, one a row."""
-    table = _table("Kind", "About", "What", "Decided under")
+    table = _table(*(words.text(name) for name in ("kind", "about", "what", "decided")))
     for each in found:
         style = "" if each.decided else "yellow"
-        words = (each.kind, each.about, each.text, ", ".join(each.decided))
-        table.add_row(*(Text(printable(word), style=style) for word in words))
+        cells = (each.kind, each.about, each.text, ", ".join(each.decided))
+        table.add_row(*(Text(printable(cell), style=style) for cell in cells))
     _print(table, colours=colours)
 
 
@@ -87,7 +94,8 @@ def _print(table: Table, *, colours: bool, least: int = 0) -> None:
     """Print a table as wide as the terminal is, or as it has to be."""
     console = Console(highlight=False, markup=False, emoji=False)
     console.width = max(console.width, least)
-    # Written by click, since rich ends the program itself when nobody reads.
+    # Written by click, since rich ends the program itself when nobody reads; to the output that is
+    # named, since click takes another one where the output is ASCII.
     with console.capture() as told:
         console.print(table)
-    click.echo(told.get(), nl=False, color=colours)
+    click.echo(told.get(), sys.stdout, nl=False, color=colours)

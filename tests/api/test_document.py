@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 import pytest
+from openapi_schema_validator import OAS30ReadValidator, OAS30WriteValidator
 from openapi_spec_validator import OpenAPIV30SpecValidator
 
 from server import backoffice
@@ -19,19 +21,27 @@ from server.document import (
     served,
     with_body,
 )
+from server.errors import KINDS, Refused, error_body
 from server.filtering import FIELDS, OPERATOR_MEANINGS, OTHERS, read_query
 from server.schema import FILTERED
 from tests.api.contract import BACKOFFICE, BASE, DOCUMENT, resolved
 from tests.placing import payload_of
 from ttrules.book import shipped
+from ttrules.publish import shipped_openapi
 
 if TYPE_CHECKING:
-    from tests.api.conftest import Server
+    from collections.abc import Iterator
 
-#: The parameters of the list by their names.
+    from tests.api.conftest import Client, Server
+
+ROOT = Path(__file__).parents[2]
+PUBLISHED: dict[str, Any] = json.loads((ROOT / "docs" / "openapi.json").read_text("utf-8"))
+
+#: The parameters of the list's query by their names.
 PARAMETERS: dict[str, dict[str, Any]] = {
     each["name"]: each
     for each in map(resolved, DOCUMENT["paths"]["/troubleTicket"]["get"]["parameters"])
+    if each["in"] == "query"
 }
 #: What a query may say of a member, by how it compares, and what it may not.
 VALUES: dict[str, tuple[list[Any], list[Any]]] = {
@@ -123,6 +133,102 @@ class TestRules:
             assert not is_valid(schema, {"@type": "TroubleTicket", "id": "1"})
 
 
+class TestFaces:
+    """What is published, what is served and what is answered say the same."""
+
+    def test_schemas(self) -> None:
+        """The schemas are those of docs/openapi.json, which the wheel ships too."""
+        assert DOCUMENT["components"]["schemas"] == PUBLISHED["components"]["schemas"]
+        assert json.loads(shipped_openapi()) == PUBLISHED
+
+    def test_operations(self) -> None:
+        """So are operations, their bodies with the examples, and the answers that they have."""
+        for path, item in PUBLISHED["paths"].items():
+            for verb, operation in item.items():
+                served_one = DOCUMENT["paths"][path][verb]
+                if verb != "parameters":
+                    for key in operation.keys() - {"parameters", "responses"}:
+                        assert served_one[key] == operation[key]
+                    assert served_one["responses"].keys() == operation["responses"].keys()
+
+    def test_addresses(self, server: Server) -> None:
+        """The operators' document is at an address without the base path as well."""
+        stranger = server.stranger()
+        short = stranger.get(f"{server.root}/openapi.json")
+        assert short.headers["Content-Type"] == "application/json"
+        assert short.json() == stranger.get("/openapi.json").json()
+        assert f'"{BASE}/openapi.json"' in stranger.get(f"{server.root}/ui/").text
+
+    def test_errors(self) -> None:
+        """Each kind of error is shown, as it is told, in the answers that have its status."""
+        for name, status in (("BadRequest", 400), ("Conflict", 409), ("ServiceUnavailable", 503)):
+            content = DOCUMENT["components"]["responses"][name]["content"]["application/json"]
+            assert {code: each["value"] for code, each in content["examples"].items()} == {
+                code: error_body(Refused(code))
+                for code, kind in KINDS.items()
+                if kind.status == status
+            }
+
+    def test_words(self) -> None:
+        """What the spec shows of errors are the server's words."""
+        written = load()["components"]["responses"]["BadRequest"]["content"]["application/json"]
+        for code, each in written["examples"].items():
+            assert each["value"] == error_body(Refused(code))
+
+    @pytest.mark.parametrize(
+        "document", [PUBLISHED, DOCUMENT, BACKOFFICE], ids=lambda d: str(d["servers"])
+    )
+    def test_examples(self, document: dict[str, Any]) -> None:
+        """Every example of a body or an answer meets its schema, read as OpenAPI 3.0 has it."""
+        seen = 0
+        for content, reader in contents(document):
+            whole = {"allOf": [content["schema"]], "components": document["components"]}
+            for each in content.get("examples", {}).values():
+                reader(whole).validate(each["value"])
+                seen += 1
+        assert seen > 15
+
+    def test_answered(self, api: Client) -> None:
+        """What is shown is what happens: examples are taken, broken ones answered to the letter."""
+        post, patch = (
+            PUBLISHED["paths"]["/troubleTicket"]["post"],
+            PUBLISHED["paths"]["/troubleTicket/{troubleTicketId}"]["patch"],
+        )
+        for each in post["requestBody"]["content"]["application/json"]["examples"].values():
+            assert api.post("/troubleTicket", json=each["value"]).status_code == 201
+        for each in refusals(post).values():
+            answer = api.post("/troubleTicket", json=each["x-ttrules"]["request"])
+            assert (answer.status_code, answer.json()) == (400, each["value"])
+        added = post["requestBody"]["content"]["application/json"]["examples"]
+        for name, broken in refusals(patch).items():
+            for media_type, content in patch["requestBody"]["content"].items():
+                new = added[name.replace("Change", "Add")]["value"]
+                address = f"/troubleTicket/{api.created(**new)['id']}"
+                answer = api.patch(address, json=broken["x-ttrules"]["request"])
+                assert (answer.status_code, answer.json()) == (400, broken["value"])
+                body = json.dumps(content["examples"][name]["value"])
+                changed = api.patch(address, data=body, headers={"Content-Type": media_type})
+                assert changed.status_code == 200, changed.text
+
+
+def refusals(operation: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the answers to broken requests that an operation shows with the requests."""
+    shown = operation["responses"]["400"]["content"]["application/json"]["examples"]
+    return {name: each for name, each in shown.items() if "x-ttrules" in each}
+
+
+def contents(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:
+    """Yield every body and every answer of a document, with what reads its schema."""
+    base = base_path(document)
+    for item in document["paths"].values():
+        for operation in (each for verb, each in item.items() if verb != "parameters"):
+            for content in operation.get("requestBody", {}).get("content", {}).values():
+                yield content, OAS30WriteValidator
+            for answer in operation["responses"].values():
+                for content in resolved(answer, base).get("content", {}).values():
+                    yield content, OAS30ReadValidator
+
+
 class TestFilters:
     """The parameters of the list are those that filtering takes."""
 
@@ -196,7 +302,7 @@ class TestBackoffice:
         """Its list takes what the operators' does, and `operator`."""
         listed = BACKOFFICE["paths"]["/troubleTicket"]["get"]["parameters"]
         names = {resolved(each, base_path(BACKOFFICE))["name"] for each in listed}
-        assert names == {*PARAMETERS, "operator"}
+        assert names == {*PARAMETERS, "operator", "Accept-Language"}
 
     def test_rules(self) -> None:
         """The provider's rules stand in the shape of a change."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -213,7 +214,7 @@ class TestProcess:
             database = f"sqlite:///{tmp_path}/made/t.db"
             ended = self.run("serve", **{"TTR_DATABASE_URL": database, name: value})
             assert (ended.returncode, ended.stdout) == (2, "")
-            assert ended.stderr.startswith(f"server: {name}")
+            assert re.match(rf"server: (Set|Unset) {name}\b", ended.stderr)
             assert ended.stderr.count("\n") == 1
             assert not (tmp_path / "made").exists()
 

@@ -38,6 +38,7 @@ class Request(NamedTuple):
 
 
 JSON = ((b"content-type", b"application/json"),)
+POLISH = ((b"accept-language", b"pl"),)
 POST = ("POST", "/troubleTicket")
 VALID = json.dumps(complaint()).encode()
 REQUESTS = {
@@ -69,6 +70,18 @@ REQUESTS = {
     "post without": Request(*POST, auth=None, body=VALID, headers=JSON),
     "get by a provider": Request("GET", f"/troubleTicket/{KNOWN}", auth="provider"),
     "post by a provider": Request(*POST, auth="provider", body=b"{", headers=JSON),
+    "get nothing in Polish": Request("GET", "/troubleTicket/none", headers=POLISH),
+    "get filtered in Polish": Request("GET", "/troubleTicket/1", query=b"x=1", headers=POLISH),
+    "get without in Polish": Request("GET", "/troubleTicket/none", auth=None, headers=POLISH),
+    "get html in Polish": Request(
+        "GET", "/troubleTicket/none", headers=(*POLISH, (b"accept", b"text/html"))
+    ),
+    "post broken in Polish": Request(*POST, body=b'{"origin":"Fax"}', headers=(*JSON, *POLISH)),
+    "post no JSON in Polish": Request(*POST, body=b"{", headers=(*JSON, *POLISH)),
+    "post in Polish": Request(*POST, body=VALID, headers=(*JSON, *POLISH)),
+    "post by a provider in Polish": Request(
+        *POST, auth="provider", body=VALID, headers=(*JSON, *POLISH)
+    ),
     "post wrong and broken": Request(*POST, auth="wrong", body=b"{", headers=JSON),
 }
 
@@ -162,6 +175,9 @@ def test_same(name: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
 
     by_short, by_long = asyncio.run(ask())
     assert by_short == by_long
+    is_told = by_short[0] >= 400
+    language = b"pl" if name.endswith("Polish") else b"en"
+    assert ((b"content-language", language) in by_short[1]) is is_told
     assert (by_short[0] == 403) is (REQUESTS[name].auth == "provider")
     assert taken[0], "a plain POST takes the short way"
     assert not any(taken[2:]), "the other application has none"

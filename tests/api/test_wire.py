@@ -11,6 +11,7 @@ import pytest
 
 from server.document import as_json_schema, load
 from server.errors import BY_STATUS, KINDS, Refused, error_body
+from server.sentences import Told
 from server.wire import MAX_DEPTH, dumps, loads, refusal
 from ttrules.book import shipped
 
@@ -118,7 +119,7 @@ class TestErrors:
         shape = {**document["Error"], "components": {"schemas": document}}
         for refused in (
             Refused(code),
-            Refused(code, "Do it.", violations=found.violations, warnings=found.warnings),
+            Refused(code, Told("body"), violations=found.violations, warnings=found.warnings),
         ):
             body = error_body(refused)
             jsonschema_rs.validate(as_json_schema(shape), body)
@@ -126,7 +127,7 @@ class TestErrors:
             assert (body["code"], body["reason"]) == (code, kind.reason)
             assert (body["status"], body["@type"]) == (str(kind.status), "Error")
             assert body["message"] == (refused.message or kind.message)
-            answer = refusal(refused)
+            answer = refusal(refused, ())
             assert (answer.status, json.loads(answer.body)) == (kind.status, body)
         assert len(body["violations"]) == len(found.violations)
         assert [each["pointer"] for each in body["warnings"]] == ["/no such"]
@@ -134,7 +135,12 @@ class TestErrors:
     def test_equality(self) -> None:
         """A refusal is another one when code and particulars are the same."""
         assert Refused("conflict", headers={"a": "b"}) == Refused("conflict", headers={"a": "b"})
-        for other in (Refused("notFound"), Refused("conflict"), Refused("conflict", "x"), "x"):
+        for other in (
+            Refused("notFound"),
+            Refused("conflict"),
+            Refused("conflict", Told("body")),
+            "x",
+        ):
             assert Refused("conflict", headers={"a": "b"}) != other
         assert len({Refused("conflict"), Refused("conflict")}) == 1
 

@@ -40,7 +40,7 @@ _OPTIONS: Final = (
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Start Chromium. Where there is none, or no axe, what needs it is left out, but never in CI."""
+    """Start Chromium. Without it, or without axe, what needs it is left out; never in CI."""
     if not os.environ.get("CI") and (_CHROMIUM is None or not _AXE.exists()):
         pytest.skip("needs Chromium and npm")
     assert _CHROMIUM is not None, "there is no Chromium"

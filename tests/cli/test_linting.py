@@ -8,6 +8,7 @@ import pytest
 
 from ttrules.book import Book, shipped
 from ttrules.lint import KINDS, Oddity, oddities
+from ttrules.sentences import ODDITIES
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -116,7 +117,7 @@ def test_every_kind(run: Run, odd: list[str], tmp_path: Path) -> None:
 def oddity(kind: str, about: str, detail: str, decided: tuple[str, ...] = ()) -> Oddity:
     """Return an oddity of one of the KINDS."""
     return Oddity(
-        kind=kind, about=about, text=KINDS[kind][0].format(detail=detail), decided=decided
+        kind=kind, about=about, text=ODDITIES[kind].format(detail=detail), decided=decided
     )
 
 

@@ -46,7 +46,12 @@ class Shown(NamedTuple):
 
 
 def on_terminal(
-    *args: str | Path, out: Path | None = None, stdin: bytes = b"", big: int = _BIG, **env: str
+    *args: str | Path,
+    out: Path | None = None,
+    stdin: bytes = b"",
+    big: int = _BIG,
+    begin: str = BEGIN,
+    **env: str,
 ) -> Shown:
     """Run the command line on a terminal, its standard output in the file `out` if there is one."""
     ours, theirs = pty.openpty()
@@ -54,7 +59,7 @@ def on_terminal(
     options["env"] = {**os.environ, "TERM": "xterm", "COLUMNS": "100", "LINES": "50", **env}
     for name in {"NO_COLOR", "FORCE_COLOR"} - env.keys():
         options["env"].pop(name, None)
-    command = [sys.executable, "-c", BEGIN.format(big=big), *map(str, args)]
+    command = [sys.executable, "-c", begin.format(big=big), *map(str, args)]
     file = None if out is None else out.open("wb")
     options |= {} if file is None else {"stdout": file}
     with subprocess.Popen(command, **options) as process:  # noqa: S603 - the program under test
@@ -135,6 +140,22 @@ class TestBar:
         assert "━" in shown.raw
         assert (shown.code, shown.screen) == (1, lines)
 
+    @pytest.mark.parametrize("columns", [40, 79, 80, 200])
+    def test_width(self, files: list[Path], tmp_path: Path, columns: int) -> None:
+        """It is one line however narrow the terminal is, with sizes and a rate where they fit."""
+        args: Args = ("check", *files)
+        shown = on_terminal(*args, out=tmp_path / "out", big=1, COLUMNS=str(columns))
+        drawn = re.split(r"[\r\n]", SEQUENCE.sub("", shown.raw))
+        assert max(map(len, drawn)) <= columns
+        assert all("payload" in line for line in drawn if line.strip())
+        assert ("B/s" in shown.raw) is (columns >= 80)
+        assert shown.screen == []
+
+    def test_language(self, files: list[Path], tmp_path: Path) -> None:
+        """What it counts is called by the language that was asked for."""
+        args: Args = ("check", "--lang", "pl", *files)
+        assert "90 dokumentów" in on_terminal(*args, out=tmp_path / "out", big=1).raw
+
     def test_unknown_size(self, run: Run, tmp_path: Path, ticket: dict[str, Any]) -> None:
         """Standard input has no size, and is large once much has been read."""
         text = (json.dumps(ticket) + "\n").encode() * 3
@@ -186,6 +207,31 @@ class TestColours:
         ):
             assert coloured(shown.raw) is is_coloured
             assert shown.screen == plain
+
+    def test_forced_on_a_terminal(self) -> None:
+        """Who wants none is asked for none, whoever else asks for colours."""
+        for args in (("matrix",), ("lint",), ("explain", "TroubleTicket.status")):
+            assert not coloured(on_terminal(*args, NO_COLOR="1", FORCE_COLOR="1").raw)
+            assert not coloured(on_terminal(*args, TERM="dumb", FORCE_COLOR="1").raw)
+
+    @pytest.mark.parametrize("columns", [40, 80, 200])
+    def test_width(self, columns: int) -> None:
+        """Tables and texts keep within the terminal, as far as no name is cut."""
+        for args, least in (
+            (("matrix", "--process", "complaint-add"), 40),
+            (("lint",), 40),
+            (("explain", "TroubleTicket.status"), 40),
+            (("--help",), 80),
+            (("check", "--help"), 80),
+        ):
+            shown = on_terminal(*args, COLUMNS=str(columns), NO_COLOR="1")
+            assert max(map(len, shown.screen)) <= max(columns, least), args
+
+    def test_server(self) -> None:
+        """The commands of the server have no colours, on a terminal neither."""
+        begin = "from server.__main__ import cli; cli()"
+        for args in (("--help",), ("serve", "--workers", "0")):
+            assert not coloured(on_terminal(*args, begin=begin, FORCE_COLOR="1").raw)
 
     def test_forced(self, run: Run) -> None:
         """What goes to a pipe has no colours, even where all programs are asked for them."""

@@ -23,6 +23,7 @@ from tests.delivery.turning import MASTER, enqueue, rows, subscribe
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from server.store import Store
     from tests.api.conftest import Client, Server
@@ -251,6 +252,27 @@ def test_gone(server: Server, receiver: Receiver, second: Receiver) -> None:
     assert [reason(each) for each in second.wait_for(3)] == ["0", "1", "2"]
     assert len(receiver.received) == 1
     client.delete("/hub")
+
+
+def test_heir(tmp_path: Path, receiver: Receiver) -> None:
+    """An embedded server that is killed during an attempt makes it again when it is back, long
+    before the claim runs out.
+    """
+    environment = {"TTR_ALLOW_LOOPBACK_CALLBACKS": "1", **PATIENT}
+    go_on = threading.Event()
+    receiver.answer = lambda _: (201, {}) if go_on.wait(60) else None
+    address = f"sqlite:///{tmp_path}/t.db"
+    with serving(address, **environment) as running:
+        set_address(running.client(), receiver)
+        Changes(running, running.client()).make("once")
+        receiver.wait_for(1)
+        running.process.kill()
+        running.process.wait(60)
+    go_on.set()
+    with serving(address, **environment):
+        first, again = receiver.wait_for(2)
+    assert first.headers["webhook-id"] == again.headers["webhook-id"]
+    assert first.body == again.body
 
 
 class TestStop:

@@ -21,7 +21,7 @@ import ttrules
 from tests.oracle import MATRIX, PROCESSES, shape_of
 from ttrules.book import shipped
 from ttrules.compile import compile_book, compile_schemas, to_bytes
-from ttrules.publish import differences, files_of
+from ttrules.publish import differences, files_of, openapi_of
 from ttrules.source import form
 from ttrules.spec import load_spec
 
@@ -86,9 +86,11 @@ class TestBytes:
     """What is committed and shipped is what `make schemas` makes."""
 
     def test_schemas(self) -> None:
-        """The book and the schemas are those that spec/ compiles to; nothing else lies there."""
+        """All that lies there is what spec/ compiles to: book, schemas, and the document."""
         files = files_of(SPEC)
         assert sorted(files) == sorted(["book.json", *(f"{slug}.json" for slug in SLUGS)])
+        assert differences(files, str(SHIPPED)) == {}
+        files["openapi.json"] = openapi_of(ROOT / "spec" / "openapi.yaml", SPEC)
         assert differences(files, str(SHIPPED)) == {}
         assert {path.name for path in SHIPPED.glob("*.json")} == files.keys()
 

@@ -204,7 +204,7 @@ class TestConditions:
                 {"relation": "if_then_all", "fields": ["a", "b", "c"]},
                 "when a is sent, send all of b, c",
             ),
-            ({}, "a condition that is not declared decides on this field"),
+            ({}, "a condition that is not declared decides on a"),
             (
                 {
                     "relation": "all_or_none",

@@ -1,0 +1,105 @@
+"""The sentences about one request, in English: what to do, by a key.
+
+What all requests that are refused for one reason are told is a row of errors.KINDS; what only this
+one is told is here, filled with names and bounds and never with a value of its body. Another
+language is a module with the same tables (polish is one). A Told is a sentence that is filled:
+wherever a text is wanted it is the English one, and languages says it again in another.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Final
+
+from ttrules.codes import closest
+from ttrules.sentences import Said
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+SENTENCES: Final[dict[str, str]] = {
+    # Bodies, as wire reads them.
+    "body": "Send a body.",
+    "utf8_at": "Send the body as UTF-8: it is none at byte {at}.",
+    "json_at": "Send the body as JSON: it is none at line {line}, column {column}.",
+    "digits": "Shorten the numbers of the body: one has too many digits.",
+    "smaller": "Send smaller numbers: one in the body is too large.",
+    "constant": "Remove {name} from the body: JSON does not know it.",
+    "nul": "Remove the character U+0000 from the body.",
+    "surrogate": "Complete the surrogate pair in the body: there is half of one.",
+    "depth": "Nest the body no more than {most} deep.",
+    "member_once": "Name each member of an object once: {name} stands twice in one.",
+    "correct_body": "Correct the body: {why}.",
+    "operations": "Send a list of operations as {media_type}.",
+    "object": "Send an object as {media_type}.",
+    # What hub and listener ask of a body.
+    "send_member": "Send {place}.",
+    "correct_member": "Correct {place}: it is not what the document says.",
+    "correct_whole": "Correct the body: it is not what the document says.",
+    "correct_members": "Correct what the document says otherwise: {places}.",
+    "query": "Write /query as {name}= and names of events.",
+    "event": "Check the names in /query: there is no such event.{near}",
+    # Parameters.
+    "parameter": "Check the name {name}: there is no such parameter.{near}",
+    "once": "Give {name} once.",
+    "give": "Give {name}.",
+    "choose": "Set {name} to one of: {values}.",
+    "only_fields": "Give fields only, or nothing, where a single ticket is asked for.",
+    "operator": "Check the operator {operator}: {name} has no such operator.{near}",
+    "no_text": "Compare {name} in another way: it holds no text that an expression could match.",
+    "nul_in": "Remove U+0000 from {name}.",
+    "whole": "Write {name} as a whole number.",
+    "whole_between": "Write {name} as a whole number from {least} to {most}.",
+    "instant": "Write {name} as a date (YYYY-MM-DD) or an RFC 3339 date-time.",
+    "long_pattern": "Write the expression for {name} in {most} characters at most.",
+    "pattern": "Write the expression for {name} as RE2 takes it (no look-around, no"
+    " back-references).",
+    "sort": "Check the name {name} in sort: there is no such member.{near}",
+    "near": " Did you mean {name}?",
+    # Headers.
+    "key": "Write Idempotency-Key as 1 to 255 visible characters.",
+    "if_match": 'Write If-Match as * or a list of tags such as "3".',
+    "length": "Write Content-Length as a whole number.",
+    "typed": "Send a Content-Type with the body.",
+    "charset": "Send the body as UTF-8.",
+    "at_most": "Send at most {bound} bytes.",
+    # Others that are under way.
+    "key_in_use": "Wait for the answer to the request with this Idempotency-Key.",
+    "event_waits": "Wait: the event is going to be sent already.",
+    # Signatures, as a listener verifies them.
+    "missing": "Send the headers of Standard Webhooks.",
+    "untimely": "Sign the event again, or set the clocks: it was signed too long ago or too early.",
+    "wrong": "Sign this body with the secret that is known here: no signature is by one.",
+}
+
+#: What the token endpoint says of its errors: ASCII without quotes, in every language, since RFC
+#: 6749 (appendix A.8) lets an error_description hold nothing else.
+GRANT: Final[dict[str, str]] = {
+    "form": "Send the body as {media_type}.",
+    "readable": "Send the body as a form.",
+    "once": "Give each parameter once.",
+    "type": "Give grant_type.",
+    "only": "Give client_credentials as grant_type: nothing else is granted.",
+    "scope": "Leave scope out: there are no scopes here.",
+    "client": "Give client_id and client_secret, or use Basic authentication.",
+    "twice": "Say once only who the client is.",
+    "basic": "Use Basic authentication.",
+    "unknown": "Check the name and the secret of the client.",
+}
+
+
+class Told(Said):
+    """A filled sentence of SENTENCES."""
+
+    TABLE: ClassVar[Mapping[str, str]] = SENTENCES
+
+
+class Grant(Said):
+    """A filled sentence of GRANT."""
+
+    TABLE: ClassVar[Mapping[str, str]] = GRANT
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """Return a hint at the known name that is nearest to `name`, or nothing."""
+    nearest = closest(name, known)
+    return Told("near", name=nearest) if nearest else ""

@@ -1,0 +1,252 @@
+"""The OpenAPI document that carries the rules: what clients, mocks and fuzzers are made from.
+
+A document is the hand-written one, and a book's rules put where they hold. Which operations those
+are follows from the shapes: a request whose body is the matrix's root is ruled by the Add processes
+when it is a POST, by the Change processes when it is a PATCH. Its body gets their schemas, and an
+example of each; its answers get what a book says of such requests. No path is known here, and
+everything else of the document stays as it was written. How a schema is told is dialect's business,
+what the examples hold that of exchanges.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from ttrules.codes import path_of
+from ttrules.compile import ANNOTATION
+from ttrules.dialect import request_schema, with_codes
+from ttrules.exchanges import Sample, sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from ttrules.book import Book
+
+_Object = dict[str, Any]
+
+_SCHEMAS: Final = "#/components/schemas/"
+#: What a method does to what the root shape describes.
+_OPERATIONS: Final = {"post": "add", "patch": "change"}
+_METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+#: What a header is marked with that every answer has, or every one of 400 or more; and what a
+#: parameter is marked with that every request may have.
+_EVERY_ANSWER: Final = "x-every-answer"
+_EVERY_REFUSAL: Final = "x-every-refusal"
+_EVERY_REQUEST: Final = "x-every-request"
+#: What the statuses of refusals begin with; a `default` may be one.
+_REFUSALS: Final = ("4", "5", "d")
+_JSON_PATCH: Final = "application/json-patch+json"
+#: The name of the example, among several, that is written for a request which breaks rules.
+_REFUSED: Final = "requirementsNotMet"
+#: The members that an answer tells findings in, where its shape has them.
+_FINDINGS: Final = ("violations", "warnings")
+
+
+def document(openapi: Mapping[str, Any], book: Book) -> _Object:
+    """Return an OpenAPI document (3.0 or later) with the rules of a book in it.
+
+    `openapi` is the document that the book's shapes were read from. The same arguments always give
+    the same document. What a reference to another file holds is left alone.
+    """
+    # Parts of what was read from YAML may be shared; here each is one of its own.
+    return _Document(json.loads(json.dumps(openapi)), book).whole()
+
+
+class _Document:
+    """The making of one document."""
+
+    def __init__(self, public: _Object, book: Book) -> None:
+        self.public, self.book = public, book
+        self.root = {"$ref": _SCHEMAS + book.data["root"]}
+        self.processes = {each["name"]: each for each in book.data["processes"]}
+        self.samples = {
+            name: sample(book, name) for name, each in self.processes.items() if each["operation"]
+        }
+        self.schemas: dict[str, _Object] = {}
+
+    def whole(self) -> _Object:
+        self._tell_shapes()
+        for method, operation in self._operations():
+            self._tell(operation, _OPERATIONS.get(method))
+        self._tell_everywhere()
+        return self.public
+
+    def _operations(self) -> Iterator[tuple[str, _Object]]:
+        """Yield every operation of the document's own paths with its method."""
+        for item in (self.public.get("paths") or {}).values():
+            yield from ((method, item[method]) for method in _METHODS if method in item)
+
+    def _tell_shapes(self) -> None:
+        """Put the codes into the shapes of the entities, and add a shape a process."""
+        shapes = self.public["components"]["schemas"]
+        for entity in self.book.data["entities"]:
+            shapes[entity] = with_codes(self.book, entity, shapes[entity])
+        for name, process in self.processes.items():
+            key = "".join(part.capitalize() for part in process["slug"].split("-"))
+            while key in shapes:
+                key += "Request"
+            shapes[key] = request_schema(self.book, name, self.public["openapi"])
+            self.schemas[name] = {"$ref": _SCHEMAS + key}
+
+    def _tell_everywhere(self) -> None:
+        """Put headers and parameters into every answer, refusal or request that has them."""
+        everywhere = self._marked("headers", _EVERY_ANSWER)
+        refusing = self._marked("headers", _EVERY_REFUSAL)
+        asked = list(self._marked("parameters", _EVERY_REQUEST).values())
+        for _, operation in self._operations():
+            if asked:
+                operation["parameters"] = [*operation.get("parameters", ()), *asked]
+            for status, reference in operation.get("responses", {}).items():
+                answer = self._resolved(reference)
+                headers = everywhere | (refusing if str(status)[0] in _REFUSALS else {})
+                if headers and "$ref" not in answer:
+                    answer["headers"] = {**answer.get("headers", {}), **headers}
+
+    def _marked(self, kind: str, mark: str) -> dict[str, _Object]:
+        """Return references to the components of a kind that have a mark, and take it off."""
+        return {
+            name: {"$ref": f"#/components/{kind}/{name}"}
+            for name, each in self.public["components"].get(kind, {}).items()
+            if each.pop(mark, False)
+        }
+
+    def _tell(self, operation: _Object, does: str | None) -> None:
+        """Put what is known of an operation into it."""
+        body = self._resolved(operation.get("requestBody", {})).get("content", {})
+        names = [n for n, each in self.processes.items() if does and each["operation"] == does]
+        if names and any(content.get("schema") == self.root for content in body.values()):
+            operation[ANNOTATION] = {"processes": names}
+            self._tell_body(self._copied(operation, "requestBody")["content"], names, does)
+            self._show_refusals(operation, names)
+        else:
+            # What is read was added once.
+            names = [n for n, each in self.processes.items() if each["operation"] == "add"]
+        answers = operation.get("responses", {})
+        for status in [each for each in answers if each.startswith("2")]:
+            self._show_tickets(answers, status, names)
+
+    def _tell_body(self, body: _Object, names: list[str], does: str | None) -> None:
+        """Put the schemas of processes, and examples of them, into a body by media types."""
+        for content in body.values():
+            if content.get("schema") == self.root:
+                content["schema"] = self._schema(names, does)
+                _show(content, self._shown(names, lambda each: each.request))
+        if does == "change" and _JSON_PATCH in body:
+            _show(body[_JSON_PATCH], self._shown(names, lambda each: each.operations))
+
+    def _schema(self, names: list[str], does: str | None) -> _Object:
+        """Return the schema of a body that one of several processes rules.
+
+        Those that add are told apart by the field that selects one; a change is ruled by the
+        process of the ticket that it makes, which no body alone tells.
+        """
+        refs = [self.schemas[name] for name in names]
+        if len(refs) == 1:
+            return refs[0]
+        field = self.book.data["selection"]["field"]
+        schemas = [self.book.schemas[self.processes[name]["slug"]] for name in names]
+        if does == "change" or not all(field in each.get("required", ()) for each in schemas):
+            return {"anyOf": refs}
+        mapping = {self.processes[n]["value"]: self.schemas[n]["$ref"] for n in names}
+        return {"oneOf": refs, "discriminator": {"propertyName": field, "mapping": mapping}}
+
+    def _shown(self, names: list[str], of: Callable[[Sample], Any]) -> _Object:
+        """Return an example of each process that has one."""
+        return {
+            _camel(self.processes[name]["slug"]): {"summary": name, "value": value}
+            for name, each in self._samples(names)
+            if (value := of(each)) is not None
+        }
+
+    def _samples(self, names: list[str]) -> Iterator[tuple[str, Sample]]:
+        for name in names:
+            if (each := self.samples[name]) is not None:
+                yield name, each
+
+    def _show_tickets(self, answers: _Object, status: str, names: list[str]) -> None:
+        """Show what is answered where that is the root shape, or a list of it."""
+        for media_type, content in self._resolved(answers[status]).get("content", {}).items():
+            schema = content.get("schema", {})
+            shown: _Object = {}
+            if schema == self.root:
+                shown = self._shown(names, lambda each: each.ticket)
+            elif schema.get("items") == self.root:
+                tickets = [
+                    each["value"] for each in self._shown(names, lambda e: e.ticket).values()
+                ]
+                shown = {"tickets": {"summary": "A list", "value": tickets}} if tickets else {}
+            if shown:
+                _show(self._copied(answers, status)["content"][media_type], shown)
+
+    def _show_refusals(self, operation: _Object, names: list[str]) -> None:
+        """Show what a request that breaks rules is answered, where the answer's shape tells it.
+
+        What is the same in each such answer is the example that was written for it: the only one,
+        or the one that is called so.
+        """
+        answer = self._copied(operation.get("responses", {}), "400")
+        for content in answer.get("content", {}).values():
+            shape = self._resolved(content.get("schema", {}))
+            told = [name for name in _FINDINGS if name in shape.get("properties", {})]
+            if not told:
+                continue
+            written = content.pop("example", None)
+            if written is None:
+                written = content.get("examples", {}).pop(_REFUSED, {}).get("value", {})
+            shown = {
+                _camel(self.processes[name]["slug"]): _refusal(written, told, name, each)
+                for name, each in self._samples(names)
+                if not each.report.valid
+            }
+            _show(content, shown)
+
+    def _copied(self, owner: _Object, key: str) -> _Object:
+        """Return a member of an object, put there in place of a reference to it; {} for none."""
+        found = self._resolved(owner.get(key, {}))
+        if found and found is not owner[key]:
+            owner[key] = found = json.loads(json.dumps(found))
+        return found
+
+    def _resolved(self, node: _Object) -> _Object:
+        """Return a part of the document, or what it refers to; {} for what is not in it."""
+        seen: set[str] = set()
+        while "$ref" in node:
+            reference: str = node["$ref"]
+            if reference in seen or not reference.startswith("#/"):
+                return {}
+            seen.add(reference)
+            target: Any = self.public
+            for part in path_of(reference[1:]):
+                target = target.get(part, {}) if isinstance(target, dict) else {}
+            node = target
+        return node
+
+
+def _show(content: _Object, examples: _Object) -> None:
+    """Give a body examples, behind those that it has."""
+    if examples:
+        written = {"example": {"value": content.pop("example")}} if "example" in content else {}
+        written |= content.get("examples", {})
+        content["examples"] = {**written, **{k: v for k, v in examples.items() if k not in written}}
+
+
+def _refusal(written: _Object, told: list[str], process: str, each: Sample) -> _Object:
+    """Return the answer to a broken request as an example, the request beside it.
+
+    The request cannot stand among those of the body, which are to be valid.
+    """
+    findings = {key: [one.to_dict() for one in getattr(each.report, key)] for key in told}
+    text = json.dumps(each.broken, ensure_ascii=False, indent=2)
+    return {
+        "summary": f"{process}: every rule that is broken",
+        "description": f"This was sent:\n\n```json\n{text}\n```",
+        "value": {**written, **{key: found for key, found in findings.items() if found}},
+        ANNOTATION: {"process": process, "request": each.broken},
+    }
+
+
+def _camel(slug: str) -> str:
+    """Return the short form of a process as one word: complaint-add gives complaintAdd."""
+    first, *rest = slug.split("-")
+    return first + "".join(part.capitalize() for part in rest)
