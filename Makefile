@@ -37,8 +37,9 @@ schemas: $(VENV)/.made ## Compile spec/ to ttrules/schemas/ and server/rules/
 	$(BIN)/ttrules openapi $(SPEC) --out ttrules/schemas/openapi.json
 	$(BIN)/ttrules compile $(BACKOFFICE) --out server/rules
 
-docs: $(VENV)/.made schemas ## Write docs/reference/ from spec/ and from the tables of the code
+docs: $(VENV)/.made schemas ## Write docs/reference/ and docs/postman/ from spec/ and from the tables of the code
 	$(BIN)/python docs/write.py
+	$(BIN)/ttrules postman $(SPEC) --out docs/postman
 
 site: $(VENV)/.made ## Build build/site: the docs, to be read in a browser
 	$(BIN)/python docs/stage.py

@@ -69,7 +69,9 @@ def load_backoffice() -> dict[str, Any]:
     Raises KeyError for a component that is not there.
     """
     document: dict[str, Any] = yaml.safe_load(BACKOFFICE.read_text("utf-8"))
-    own, shared = document["components"], load()["components"]
+    operators = load()
+    own, shared = document["components"], operators["components"]
+    document["info"]["contact"] = operators["info"]["contact"]
     waiting = list(_references(document))
     for node in waiting:
         file, _, place = node["$ref"].partition(_COMPONENTS)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
+from urllib.parse import unquote
 
 import click
 import flask
@@ -279,7 +280,7 @@ def test_figures() -> None:
 def test_links(document: Path) -> None:
     """A link within the project leads somewhere."""
     for target in _LINK.findall(document.read_text("utf-8")):
-        assert (document.parent / target).exists(), target
+        assert (document.parent / unquote(target)).exists(), target
 
 
 def test_make_targets() -> None:

@@ -11,6 +11,7 @@ import json
 import os
 import shutil
 import sys
+from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -31,7 +32,7 @@ from ttrules.program import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ttrules.codes import Engine, Unsupported
     from ttrules.example import Extent
@@ -422,21 +423,42 @@ def compile_command(*, out: str, is_check: bool, **files: str | None) -> None:
       ttrules compile --openapi openapi.yaml --requirements requirements.yaml --out rules
       ttrules check --rules rules --process order-add order.json
     """  # noqa: D301 - \b is click's mark
-    from ttrules.publish import differences, files_of, publish
-    from ttrules.report import printable
+    from ttrules.publish import files_of
 
-    written = files_of(_spec(files))
-    if is_check:
-        told = differences(written, out)
-        for name, difference in told.items():
-            click.echo(printable(f"{out}/{name}: {difference}"))
-        _leave(FINDINGS * bool(told))
+    _write(files_of(_spec(files)), out, is_check=is_check)
+
+
+@cli.command()
+@_spec_options(required=True)
+@click.option("--out", metavar="DIR", type=click.Path(), required=True, help="Write them here.")
+@click.option("--check", "is_check", is_flag=True, help="Write nothing; say what differs.")
+def postman(*, out: str, is_check: bool, **files: str | None) -> None:
+    """Write a Postman collection of an API, its environment, and what gets an access token.
+
+    The requests are those of the OpenAPI document; behind them stand payloads with one defect, for
+    each process of the matrix. It needs what `pip install "ttrules[hypothesis]"` brings.
+
+    \b
+    Example:
+      ttrules postman --openapi openapi.yaml --requirements requirements.yaml --out postman
+    """  # noqa: D301 - \b is click's mark
+    if find_spec("hypothesis") is None:
+        raise click.UsageError('Install what this needs: pip install "ttrules[cli,hypothesis]"')
+    from ttrules.compile import compile_book, compile_schemas
+    from ttrules.example import NoExample
+    from ttrules.postman import files_of
+    from ttrules.source import Source
+
+    spec = _spec(files)
+    book = Book(compile_book(spec), compile_schemas(spec))
+    document = Source(str(files["openapi"])).value
     try:
-        changed = publish(written, out)
-    except OSError as error:
-        message = f"Choose a directory that can be written: {out}: {error.strerror}"
-        raise click.BadParameter(printable(message), param_hint="--out") from error
-    click.echo(printable(f"{out}: {len(written)} files, {len(changed)} of them changed"))
+        written = files_of(document, book)
+    except NoExample as error:
+        complain(str(error))
+        _leave(BAD_SPEC)
+    else:
+        _write(written, out, is_check=is_check)
 
 
 @cli.command()
@@ -513,6 +535,24 @@ def _spec(files: dict[str, str | None]) -> Spec:
     from ttrules.spec import load_spec
 
     return load_spec(**files)  # type: ignore[arg-type]  # the commands see to it that two are there
+
+
+def _write(written: Mapping[str, bytes], out: str, *, is_check: bool) -> None:
+    """Write generated files into a directory, or tell what differs there."""
+    from ttrules.publish import differences, publish
+    from ttrules.report import printable
+
+    if is_check:
+        told = differences(written, out)
+        for name, difference in told.items():
+            click.echo(printable(f"{out}/{name}: {difference}"))
+        _leave(FINDINGS * bool(told))
+    try:
+        changed = publish(written, out)
+    except OSError as error:
+        message = f"Choose a directory that can be written: {out}: {error.strerror}"
+        raise click.BadParameter(printable(message), param_hint="--out") from error
+    click.echo(printable(f"{out}: {len(written)} files, {len(changed)} of them changed"))
 
 
 def _print_json(value: object) -> None:

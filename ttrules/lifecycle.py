@@ -48,6 +48,20 @@ class Lifecycle:
         """Say whether a ticket may go from status `before` to `after`; staying is no move."""
         return before == after or after in self.followers(before, by)
 
+    def way(self, before: str, after: object, by: str | None = None) -> tuple[str, ...]:
+        """Return the statuses of a shortest way to `after`; none where there is no way, or no need.
+
+        `before` is left out, `after` is the last. Moves are those of the party `by`, or of any.
+        """
+        ways: dict[str, tuple[str, ...]] = {before: ()}
+        waiting = [before]
+        for here in waiting:  # which grows meanwhile
+            for each in self.followers(here, by):
+                if each not in ways:
+                    ways[each] = (*ways[here], each)
+                    waiting.append(each)
+        return ways.get(after, ()) if isinstance(after, str) else ()
+
     @property
     def final(self) -> tuple[str, ...]:
         """The statuses that nothing follows."""

@@ -242,10 +242,9 @@ class TestFaces:
 
 
 def refusals(operation: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Return the answers to broken requests that an operation shows."""
-    shown: dict[str, dict[str, Any]]
+    """Return the answers to broken requests that an operation shows with the requests."""
     shown = operation["responses"]["400"]["content"]["application/json"]["examples"]
-    return shown
+    return {name: each for name, each in shown.items() if "x-ttrules" in each}
 
 
 def contents(document: dict[str, Any]) -> Iterator[tuple[dict[str, Any], Any]]:

@@ -36,12 +36,14 @@ _TOGETHER: Final = {page for pages in JOURNEYS for page in pages}
 #: Pages that need Node.js and what npm brings; in continuous integration there is both.
 NODE: Final = {"howto/other-languages.md"}
 _MODULES: Final = ROOT / "tests" / "node" / "node_modules"
+#: Pages whose commands another test types.
+ELSEWHERE: Final = {"howto/postman.md": "tests/api/test_postman.py"}
 PAGES: Final = [
     *JOURNEYS,
     *(
         (name,)
         for name in sorted(str(each.relative_to(DOCS)) for each in DOCS.rglob("*.md"))
-        if name not in _TOGETHER and not name.startswith("reference/")
+        if name not in {*_TOGETHER, *ELSEWHERE} and not name.startswith("reference/")
     ),
 ]
 #: Hypothesis tries less, and knows no hurry, where it is the page that is tried.
