@@ -24,7 +24,7 @@ from server.languages import language_of, spoken
 from server.sentences import Told, near
 from server.wire import Answer, dumps, loads
 from ttrules.errors import NoSuchCell, NoSuchProcess, NotJSON
-from ttrules.explain import conditions, decisions, type_of
+from ttrules.explain import conditions, decisions, type_of, unsupported
 from ttrules.judging import spot_of
 from ttrules.languages import catalogue
 from ttrules.positions import Text, locate
@@ -184,7 +184,10 @@ def cell_of(book: Book, finding: Finding, words: Catalogue) -> dict[str, Any] | 
     except NoSuchCell:
         return None
     deciding = (
-        each for each in conditions(book.data, entity, field, words) if process in each.processes
+        each
+        for points in (conditions, unsupported)
+        for each in points(book.data, entity, field, words)
+        if process in each.processes
     )
     row = f"{entity}.{field}"
     return {

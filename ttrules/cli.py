@@ -1,26 +1,25 @@
 """The command line of ttrules: what may be typed, and which part of the package does it.
 
 Each command is its options, one call, and its exit code; what a command does is in the module that
-it calls, imported when the command runs, so that checking one file loads nothing else. How a
-command may end is told by program.
+it calls, imported when the command runs, so that checking one file loads nothing else. Commands
+that make files are in making, what commands share in options; how one may end is told by program.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import sys
-from importlib.util import find_spec
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Final
 
 import click
 
-from ttrules.book import Book, shipped
 from ttrules.codes import closest
-from ttrules.languages import DEFAULT, TABLES, catalogue
+from ttrules.languages import catalogue
+from ttrules.making import amend, compile_command, matrix, openapi, postman
+from ttrules.options import LANGUAGE, RULES, book_of, leave, print_json, spec_of, spec_options
 from ttrules.program import (
     BAD_SPEC,
     EXITS,
@@ -32,68 +31,13 @@ from ttrules.program import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
-
     from ttrules.codes import Engine, Unsupported
     from ttrules.example import Extent
-    from ttrules.sheets import Part
-    from ttrules.spec import Spec
-
-    Command = TypeVar("Command", bound=Callable[..., Any])
 
 #: The formats of a report; what writes each is a row of checking.FORMATS.
 FORMATS: Final = ("text", "json", "jsonl", "junit", "sarif", "github")
-#: The formats of the matrix. What writes the files among them is in _matrix_file.
-MATRIX_FORMATS: Final = ("table", "markdown", "csv", "xlsx", "html")
 _MOST_JOBS: Final = 1024
 _CODES: Final = "".join(f"  {code}  {text}\n" for code, text in EXITS.items() if code <= INTERNAL)
-
-_FILE: Final = click.Path(exists=True, dir_okay=False)
-_RULES: Final = click.option(
-    "--rules",
-    metavar="DIR",
-    type=click.Path(),
-    help="Use the rules that `ttrules compile` wrote there instead of the shipped ones.",
-)
-
-#: Never taken from LANG or LC_ALL: what a log or another program reads is not to depend on whose
-#: terminal it was.
-_LANGUAGE: Final = click.option(
-    "--lang",
-    "language",
-    type=click.Choice(tuple(TABLES)),
-    default=DEFAULT,
-    envvar="TTRULES_LANG",
-    show_default=True,
-    show_envvar=True,
-    help="The language of sentences; codes and names stay as they are.",
-)
-
-
-def _spec_options(
-    *names: str, required: bool = False, beside: str = ""
-) -> Callable[[Command], Command]:
-    """Return a decorator that adds the options which name spec files, all where none is named.
-
-    Where they lie beside another file by default, `beside` is the option that names that.
-    """
-    wanted = {
-        "openapi": "The OpenAPI document that holds the shapes.",
-        "requirements": "The requirement matrix.",
-        "interpretation": "What the matrix leaves open, and how it is decided.",
-        "lifecycle": "The statuses and the moves between them.",
-    }
-
-    def decorated(command: Command) -> Command:
-        for name in reversed(names or tuple(wanted)):
-            needed = required and name in {"openapi", "requirements"}
-            text = wanted[name] + f" [default: {name}.yaml beside {beside}]" * bool(beside)
-            command = click.option(
-                f"--{name}", metavar="FILE", type=click.Path(), required=needed, help=text
-            )(command)
-        return command
-
-    return decorated
 
 
 def _version(context: click.Context, _option: click.Parameter, is_wanted: bool) -> None:  # noqa: FBT001 - click's own signature
@@ -172,8 +116,8 @@ def cli() -> None:
     help="How many processes share the work; auto: one a core.",
 )
 @click.option("--quiet", is_flag=True, help="Show errors only: no warnings, counts or progress.")
-@_LANGUAGE
-@_RULES
+@LANGUAGE
+@RULES
 def check(  # noqa: PLR0913 - the options that there are
     files: tuple[str, ...],
     *,
@@ -210,7 +154,7 @@ def check(  # noqa: PLR0913 - the options that there are
     unsupported: Unsupported | None = "error" if strict else None
     question = Question(
         rules=rules,
-        process=None if process == "auto" else _book(rules).process(process),
+        process=None if process == "auto" else book_of(rules).process(process),
         unsupported=unsupported,
         engine=engine,
         shown=form == "text",
@@ -218,12 +162,12 @@ def check(  # noqa: PLR0913 - the options that there are
     summary = run(
         files, question, against=against, form=form, jobs=jobs, quiet=quiet, language=language
     )
-    _leave(UNREADABLE if summary.unreadable else FINDINGS * bool(summary.invalid))
+    leave(UNREADABLE if summary.unreadable else FINDINGS * bool(summary.invalid))
 
 
 @cli.command()
 @click.argument("process")
-@_RULES
+@RULES
 def schema(process: str, *, rules: str | None) -> None:
     """Print the JSON Schema (2020-12) of a PROCESS, given by name or slug.
 
@@ -231,132 +175,13 @@ def schema(process: str, *, rules: str | None) -> None:
     Example:
       ttrules schema complaint-add > complaint-add.json
     """  # noqa: D301 - \b is click's mark
-    _print_json(_book(rules).schema(process))
-
-
-@cli.command()
-@click.option("--entity", "entities", metavar="E", multiple=True, help="Only this entity.")
-@click.option("--process", "processes", metavar="P", multiple=True, help="Only this process.")
-@click.option(
-    "--format",
-    "form",
-    type=click.Choice(MATRIX_FORMATS),
-    default="table",
-    show_default=True,
-    help="html is one page that needs nothing beside it; csv and xlsx can be edited and read back.",
-)
-@click.option("--out", metavar="FILE", type=click.Path(), help="Write it there.")
-@_LANGUAGE
-@_RULES
-def matrix(  # noqa: PLR0913 - the options that there are
-    *,
-    entities: Sequence[str],
-    processes: Sequence[str],
-    form: str,
-    out: str | None,
-    language: str,
-    rules: str | None,
-) -> None:
-    """Print the matrix: what each field owes to each process.
-
-    Name entities and processes for a part of it; the options may be repeated. The language is that
-    of the table; the other formats are in English.
-
-    \b
-    Examples:
-      ttrules matrix --entity TroubleTicket --process complaint-add
-      ttrules matrix --format html --out matrix.html
-    """  # noqa: D301 - \b is click's mark
-    from ttrules.sheets import Part
-
-    if form == "xlsx" and out is None:
-        message = "XLSX is not for a terminal: name a file with --out."
-        raise click.UsageError(message)
-    part = Part.of(_book(rules), entities, processes)
-    if out is not None:
-        content = _matrix_file(form, part, language)
-        try:
-            Path(out).write_bytes(content)
-        except OSError as error:
-            message = f"{out} cannot be written: {error.strerror}"
-            raise click.BadParameter(message, param_hint="--out") from error
-    elif form == "table":
-        from ttrules.checking import shows_colours
-
-        # To the output that is named, since click takes another one where the output is ASCII.
-        text = _matrix_table(part, language)
-        click.echo(text, sys.stdout, nl=False, color=shows_colours())
-    else:
-        click.echo(_matrix_file(form, part, language), nl=False)
-
-
-def _matrix_table(part: Part, language: str) -> str:
-    from ttrules.tables import matrix_table
-
-    return matrix_table(part.data, part.entities, part.processes, catalogue(language))
-
-
-def _matrix_file(form: str, part: Part, language: str) -> bytes:
-    """Return the matrix in one of MATRIX_FORMATS."""
-    if form == "html":
-        from ttrules.page import page_of as written
-    elif form == "xlsx":
-        from ttrules.workbook import xlsx_of as written
-    elif form == "csv":
-        from ttrules.sheets import csv_of as written
-    elif form == "markdown":
-        from ttrules.sheets import markdown_of as written
-    else:
-        return click.unstyle(_matrix_table(part, language)).encode()
-    return written(part)
-
-
-@cli.command()
-@click.argument("table", type=click.Path())
-@click.option(
-    "--into", metavar="FILE", type=click.Path(), required=True, help="The matrix to change."
-)
-@_spec_options("openapi", "interpretation", "lifecycle", beside="--into")
-@click.option("--check", "is_check", is_flag=True, help="Change nothing; say what differs.")
-def amend(table: str, *, into: str, is_check: bool, **files: str | None) -> None:
-    """Change the codes of a matrix file to those of a TABLE: a CSV or XLSX file of the matrix.
-
-    Nothing but codes is read of the table, and nothing but codes is changed: comments and order
-    stay. A table that has not every cell, and one that makes a wrong spec, changes nothing.
-
-    \b
-    Example:
-      ttrules matrix --format xlsx --out matrix.xlsx
-      ttrules amend matrix.xlsx --into spec/requirements.yaml
-    """  # noqa: D301 - \b is click's mark
-    from ttrules.amend import amend as run
-    from ttrules.report import printable
-    from ttrules.sheets import TableRefused
-
-    for name, path in files.items():
-        beside = Path(into).with_name(f"{name}.yaml")
-        files[name] = path if path is not None or not beside.exists() else str(beside)
-    if files["openapi"] is None:
-        message = "Name --openapi: the matrix is held against its shapes before it is written."
-        raise click.UsageError(message)
-    try:
-        edits = run(table, into, files, check=is_check)
-    except TableRefused as error:
-        complain(*str(error).splitlines())
-        _leave(UNREADABLE)
-    except OSError as error:
-        message = f"{into} cannot be written: {error.strerror}"
-        raise click.BadParameter(printable(message), param_hint="--into") from error
-    else:
-        for each in edits:
-            click.echo(printable(str(each)))
-        _leave(FINDINGS * (is_check and bool(edits)))
+    print_json(book_of(rules).schema(process))
 
 
 @cli.command()
 @click.argument("field")
-@_LANGUAGE
-@_RULES
+@LANGUAGE
+@RULES
 def explain(field: str, *, language: str, rules: str | None) -> None:
     """Print all there is to know of a FIELD, given as Entity.field or by its name alone.
 
@@ -368,7 +193,7 @@ def explain(field: str, *, language: str, rules: str | None) -> None:
     from ttrules.explain import explain as told
     from ttrules.explain import names_of, rows_named
 
-    book = _book(rules)
+    book = book_of(rules)
     rows = rows_named(book, field)
     if not rows:
         nearest = closest(field, names_of(book))
@@ -391,7 +216,7 @@ def explain(field: str, *, language: str, rules: str | None) -> None:
 @click.option("--full", "extent", flag_value="full", help="Send everything that goes together.")
 @click.option("--minimal", "extent", flag_value="minimal", help="Send what is required only.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Another seed, another one.")
-@_RULES
+@RULES
 def example(process: str, *, extent: Extent, seed: int, rules: str | None) -> None:
     """Print a valid payload of a PROCESS, made up; the same seed always gives the same one.
 
@@ -403,103 +228,18 @@ def example(process: str, *, extent: Extent, seed: int, rules: str | None) -> No
     from ttrules.example import example as made
 
     try:
-        payload = made(_book(rules), process, extent, seed)
+        payload = made(book_of(rules), process, extent, seed)
     except NoExample as error:
         complain(str(error))
-        _leave(BAD_SPEC)
+        leave(BAD_SPEC)
     else:
-        _print_json(payload)
-
-
-@cli.command(name="compile")
-@_spec_options(required=True)
-@click.option("--out", metavar="DIR", type=click.Path(), required=True, help="Write them here.")
-@click.option("--check", "is_check", is_flag=True, help="Write nothing; say what differs.")
-def compile_command(*, out: str, is_check: bool, **files: str | None) -> None:
-    """Compile your own spec files to rules: book.json and a JSON Schema for each process.
-
-    \b
-    Example:
-      ttrules compile --openapi openapi.yaml --requirements requirements.yaml --out rules
-      ttrules check --rules rules --process order-add order.json
-    """  # noqa: D301 - \b is click's mark
-    from ttrules.publish import files_of
-
-    _write(files_of(_spec(files)), out, is_check=is_check)
+        print_json(payload)
 
 
 @cli.command()
-@_spec_options(required=True)
-@click.option("--out", metavar="DIR", type=click.Path(), required=True, help="Write them here.")
-@click.option("--check", "is_check", is_flag=True, help="Write nothing; say what differs.")
-def postman(*, out: str, is_check: bool, **files: str | None) -> None:
-    """Write a Postman collection of an API, its environment, and what gets an access token.
-
-    The requests are those of the OpenAPI document; behind them stand payloads with one defect, for
-    each process of the matrix. It needs what `pip install "ttrules[hypothesis]"` brings.
-
-    \b
-    Example:
-      ttrules postman --openapi openapi.yaml --requirements requirements.yaml --out postman
-    """  # noqa: D301 - \b is click's mark
-    if find_spec("hypothesis") is None:
-        raise click.UsageError('Install what this needs: pip install "ttrules[cli,hypothesis]"')
-    from ttrules.compile import compile_book, compile_schemas
-    from ttrules.example import NoExample
-    from ttrules.postman import files_of
-    from ttrules.source import Source
-
-    spec = _spec(files)
-    book = Book(compile_book(spec), compile_schemas(spec))
-    document = Source(str(files["openapi"])).value
-    try:
-        written = files_of(document, book)
-    except NoExample as error:
-        complain(str(error))
-        _leave(BAD_SPEC)
-    else:
-        _write(written, out, is_check=is_check)
-
-
-@cli.command()
-@_spec_options()
-@click.option("--out", metavar="FILE", type=click.Path(), help="Write it here.")
-def openapi(*, out: str | None, **files: str | None) -> None:
-    """Print the OpenAPI document whose request bodies carry the rules, as JSON.
-
-    Without files it is that of the shipped API. With your own, an operation whose body is the
-    root of the matrix is ruled by the processes that add when it is a POST, by those that change
-    when it is a PATCH.
-
-    \b
-    Examples:
-      ttrules openapi > openapi.json
-      ttrules openapi --openapi openapi.yaml --requirements requirements.yaml --out api.json
-    """  # noqa: D301 - \b is click's mark
-    from ttrules.publish import openapi_of, shipped_openapi
-    from ttrules.report import printable
-
-    if not any(files.values()):
-        text = shipped_openapi()
-    elif not (files["openapi"] and files["requirements"]):
-        message = "Name --openapi and --requirements with what goes with them, or no file."
-        raise click.UsageError(message)
-    else:
-        text = openapi_of(files["openapi"], _spec(files))
-    if out is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        Path(out).write_bytes(text)
-    except OSError as error:
-        message = f"{out} cannot be written: {error.strerror}"
-        raise click.BadParameter(printable(message), param_hint="--out") from error
-
-
-@cli.command()
-@_spec_options()
-@_LANGUAGE
-@_RULES
+@spec_options()
+@LANGUAGE
+@RULES
 @click.option("--strict", is_flag=True, help="Exit with 1 for an oddity that nothing decides on.")
 def lint(*, strict: bool, language: str, rules: str | None, **files: str | None) -> None:
     """List what the rules leave open or say oddly, and under which decision that is known.
@@ -514,51 +254,19 @@ def lint(*, strict: bool, language: str, rules: str | None, **files: str | None)
     from ttrules.tables import show_oddities
 
     if not any(files.values()):
-        data = _book(rules).data
+        data = book_of(rules).data
     elif rules is not None or not (files["openapi"] and files["requirements"]):
         message = "Name --rules, or --openapi and --requirements with what goes with them."
         raise click.UsageError(message)
     else:
         from ttrules.compile import compile_book
 
-        data = compile_book(_spec(files))
+        data = compile_book(spec_of(files))
     found = oddities(data, language)
     show_oddities(found, catalogue(language), colours=shows_colours())
-    _leave(FINDINGS * (strict and not all(each.decided for each in found)))
+    leave(FINDINGS * (strict and not all(each.decided for each in found)))
 
 
-def _book(rules: str | None) -> Book:
-    return shipped() if rules is None else Book.read(rules)
-
-
-def _spec(files: dict[str, str | None]) -> Spec:
-    from ttrules.spec import load_spec
-
-    return load_spec(**files)  # type: ignore[arg-type]  # the commands see to it that two are there
-
-
-def _write(written: Mapping[str, bytes], out: str, *, is_check: bool) -> None:
-    """Write generated files into a directory, or tell what differs there."""
-    from ttrules.publish import differences, publish
-    from ttrules.report import printable
-
-    if is_check:
-        told = differences(written, out)
-        for name, difference in told.items():
-            click.echo(printable(f"{out}/{name}: {difference}"))
-        _leave(FINDINGS * bool(told))
-    try:
-        changed = publish(written, out)
-    except OSError as error:
-        message = f"Choose a directory that can be written: {out}: {error.strerror}"
-        raise click.BadParameter(printable(message), param_hint="--out") from error
-    click.echo(printable(f"{out}: {len(written)} files, {len(changed)} of them changed"))
-
-
-def _print_json(value: object) -> None:
-    """Print JSON as UTF-8, whatever the terminal's encoding."""
-    click.echo((json.dumps(value, ensure_ascii=False, indent=2) + "\n").encode(), nl=False)
-
-
-def _leave(code: int) -> None:
-    click.get_current_context().exit(code)
+# Named as they are typed.
+for each in (amend, compile_command, matrix, openapi, postman):
+    cli.add_command(each)

@@ -94,6 +94,7 @@ def points_on(
     """Return what a compiled book says of a field beside its codes, by the title it goes under."""
     told = {
         "conditions": list(conditions(book, entity, field, words)),
+        "unsupported": list(unsupported(book, entity, field, words)),
         "selection": list(_selection(book, entity, field)),
         "changes": list(_changes(book, entity, field, words)),
         "decisions": list(decisions(book, f"{entity}.{field}")),
@@ -156,6 +157,26 @@ def conditions(
             yield Point(text, each["reason"], tuple(each["processes"]))
 
 
+def unsupported(
+    book: Mapping[str, Any], entity: str, field: str, words: Catalogue
+) -> Iterator[Point]:
+    """Yield what becomes of a field of a compiled book where it is not supported, if it is not."""
+    codes = book["entities"][entity][field]["requirements"]
+    where = tuple(
+        process["name"]
+        for process, code in zip(book["processes"], codes, strict=True)
+        if code == "-"
+    )
+    if where:
+        yield Point(words.text(book["unsupported"]), _reason(book, "unsupported"), where)
+
+
+def _reason(book: Mapping[str, Any], section: str) -> str:
+    """Return why a section of the interpretation is as it is; nothing where nobody says."""
+    reason: str = book.get("reasons", {}).get(section, "")
+    return reason
+
+
 def _selection(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Point]:
     if (entity, field) == (book["root"], book["selection"]["field"]):
         values = [
@@ -166,7 +187,7 @@ def _selection(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Poi
 
 def _changes(book: Mapping[str, Any], entity: str, field: str, words: Catalogue) -> Iterator[Point]:
     if field in book["immutable"].get(entity, ()):
-        yield Point(words.text("immutable"))
+        yield Point(words.text("immutable"), _reason(book, "immutable"))
     cycle = book["lifecycle"]
     if cycle is not None and (entity, field) == (book["root"], cycle["field"]):
         yield Point(words.text("initial", status=cycle["initial"]))

@@ -80,6 +80,8 @@ class Spec:
     removal: bool
     decisions: tuple[Mapping[str, Any], ...]
     lifecycle: Mapping[str, Any] | None
+    #: Why `unsupported` and `immutable` are as they are, by these names, where that is said.
+    reasons: Mapping[str, str]
 
     def counterpart(self, process: Process) -> Process | None:
         """Return the Add process of the same value as a Change process, or None."""

@@ -121,6 +121,11 @@ def _spec(sources: Mapping[str, Source], entities: Mapping[str, Mapping[str, Fie
         removal=decided.get("removal", {}).get("allowed_when") == "optional_in_both",
         decisions=tuple(decided.get("decisions", ())),
         lifecycle=sources["lifecycle"].value if "lifecycle" in sources else None,
+        reasons={
+            name: decided[name]["reason"]
+            for name in ("unsupported", "immutable")
+            if name in decided
+        },
     )
 
 

@@ -19,9 +19,9 @@ from openpyxl import load_workbook
 from tests.cli.test_showing import OTHER_MATRIX, rows_of
 from tests.oracle import MATRIX
 from ttrules.book import Book, shipped
-from ttrules.cli import MATRIX_FORMATS
 from ttrules.codes import REQUIREMENTS, slug
 from ttrules.lint import oddities
+from ttrules.making import MATRIX_FORMATS
 from ttrules.page import page_of, policy
 from ttrules.sheets import Part, as_meant, csv_of, fit, markdown_of
 from ttrules.workbook import xlsx_of
@@ -341,13 +341,19 @@ class TestHTML:
         assert content.count(b"</script>") == 1
         assert {each.partition(".")[2].rpartition("/")[0] for each in page.cells} >= {*HOSTILE}
 
-    def test_conditions_of_some_processes(self, other_book: Book) -> None:
-        """A condition that holds in some processes only says in which."""
-        content = page_of(Part.of(other_book)).decode()
-        told = {*re.findall(r'data-in="([^"]*)"', content)}
-        assert told == {
-            " ".join(map(slug, each["processes"]))
-            for each in other_book.data["conditions"]
-            if len(each["processes"]) < len(other_book.processes())
-        }
-        assert "data-in" not in page_of(Part.of(shipped())).decode().partition("<script>")[0]
+    def test_in_some_processes(self, other_book: Book) -> None:
+        """A condition, and what is not supported, say where they hold when that is not all."""
+        for book in (other_book, shipped()):
+            content = page_of(Part.of(book)).decode().partition("<script>")[0]
+            names = book.processes()
+            conditions = [each["processes"] for each in book.data["conditions"]]
+            unsupported = [
+                [name for name, code in zip(names, row["requirements"], strict=True) if code == "-"]
+                for rows in book.data["entities"].values()
+                for row in rows.values()
+            ]
+            assert {*re.findall(r'data-in="([^"]*)"', content)} == {
+                " ".join(map(slug, each))
+                for each in [*conditions, *unsupported]
+                if 0 < len(each) < len(names)
+            }

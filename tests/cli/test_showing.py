@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import pytest
 import yaml
@@ -12,7 +12,10 @@ import yaml
 from tests.cli.conftest import OTHER
 from tests.oracle import MATRIX
 from ttrules.book import Book, shipped
-from ttrules.codes import REQUIREMENTS
+from ttrules.codes import REQUIREMENTS, Unsupported
+from ttrules.explain import unsupported
+from ttrules.languages import catalogue
+from ttrules.sentences import TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -159,7 +162,7 @@ class TestExplain:
 
     def test_sections(self, run: Run) -> None:
         """Each section is there for the fields that it concerns, and for no others."""
-        headings = {"Conditions", "Choice of process", "Changes", "Decisions"}
+        headings = {"Conditions", "Not supported", "Choice of process", "Changes", "Decisions"}
         told = {row: headings & set(run("explain", row).out.splitlines()) for row in ROWS}
         having = {heading: {row for row in ROWS if heading in told[row]} for heading in headings}
         data = shipped().data
@@ -168,6 +171,12 @@ class TestExplain:
                 f"{each['entity']}.{field}"
                 for each in data["conditions"]
                 for field in each["fields"]
+            },
+            "Not supported": {
+                f"{entity}.{field}"
+                for entity, fields in data["entities"].items()
+                for field, row in fields.items()
+                if "-" in row["requirements"]
             },
             "Choice of process": {"TroubleTicket.ticketType"},
             "Changes": {"TroubleTicket.status"}
@@ -188,6 +197,26 @@ class TestExplain:
                 assert f"({', '.join(each['processes'])})" in told
                 assert words_of(f"Why: {each['reason']}") in told
                 assert ("No condition; it is optional." in told) is (each["relation"] == "optional")
+
+    def test_not_supported(self, run: Run) -> None:
+        """What becomes of a field that is not supported is told with the reason, and where."""
+        told = words_of(run("explain", "TroubleTicket.ticketSubtype").out)
+        where = "(Customer Trouble Ticket Add, Customer Trouble Ticket Change)"
+        assert f"{TEXTS['warn']} {where} Why: {shipped().data['reasons']['unsupported']}" in told
+
+    def test_immutable(self, run: Run) -> None:
+        """Why a change may not alter a field is told."""
+        told = words_of(run("explain", "TroubleTicket.href").out)
+        assert f"{TEXTS['immutable']} Why: {shipped().data['reasons']['immutable']}" in told
+
+    @pytest.mark.parametrize("policy", get_args(Unsupported))
+    def test_policies(self, policy: str) -> None:
+        """Each policy on what is not supported has its sentence; a book may be without a reason."""
+        data = {**shipped().data, "unsupported": policy}
+        del data["reasons"]
+        (point,) = unsupported(data, "TroubleTicket", "channel", catalogue("en"))
+        assert (point.text, point.reason) == (TEXTS[policy], "")
+        assert point.processes == shipped().processes()
 
     def test_limits(self, run: Run, other: Path) -> None:
         """Values and limits stand beside the type, those of a list's items as well."""
