@@ -8,7 +8,7 @@ BACKOFFICE := --openapi spec/openapi.yaml --requirements spec/backoffice-require
 	--interpretation spec/backoffice-interpretation.yaml --lifecycle spec/lifecycle.yaml
 LOCKED := --extra cli --extra hypothesis --extra xlsx --group docs --group server --group test --group lint --group build --group bench
 
-.PHONY: help run test lint schemas bench soak docs site wheel constraints clean
+.PHONY: help run test thorough lint schemas bench soak docs site wheel constraints clean
 .DEFAULT_GOAL := help
 
 help: ## Say what can be made
@@ -44,6 +44,10 @@ docs: $(VENV)/.made schemas ## Write docs/reference/ and docs/postman/ from spec
 site: $(VENV)/.made ## Build build/site: the docs, to be read in a browser
 	$(BIN)/python docs/stage.py
 	NO_MKDOCS_2_WARNING=1 SOURCE_DATE_EPOCH=315532800 $(BIN)/mkdocs build --strict # --quiet would let warnings pass
+
+thorough: $(VENV)/.made tests/node/node_modules/.made ## Draw more than the tests do: 20,000 payloads a process, 500 requests an operation
+	TTRULES_PAYLOADS=20000 $(BIN)/pytest -n auto tests/property/test_agreement.py
+	TTRULES_EXAMPLES=500 $(BIN)/pytest tests/api/test_schemathesis.py
 
 bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/run.py

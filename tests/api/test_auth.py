@@ -65,10 +65,13 @@ class Header(requests.auth.AuthBase):
         return request
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def lenient(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Server]:
-    """Give a server of its own, which lets secrets be tried often."""
-    address = f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else postgresql()
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def lenient(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    """Give a server that lets secrets be tried often."""
+    folder = tmp_path_factory.mktemp("lenient")
+    address = f"sqlite:///{folder}/t.db" if request.param == "sqlite" else postgresql()
     many = {"TTR_FAILED_LOGINS": "100000", "TTR_FAILED_LOGINS_PER_ADDRESS": "100000"}
     with serving(address, **many) as running:
         yield running

@@ -147,14 +147,25 @@ def test_badly(poster: Poster, case: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behave", "status", "error"),
+    ("behave", "status", "errors"),
     [
-        (sending(OK + b"Content-Length: 104857600\r\n\r\n", b"x" * 65_536, times=1600), 200, None),
-        (sending(OK + b"\r\n", b"x" * 65_536, times=1600), 200, None),
-        (sending(OK, b"X: " + b"x" * 997 + b"\r\n", times=1_000), None, "protocol"),
+        (
+            sending(OK + b"Content-Length: 104857600\r\n\r\n", b"x" * 65_536, times=1600),
+            200,
+            {None},
+        ),
+        (sending(OK + b"\r\n", b"x" * 65_536, times=1600), 200, {None}),
+        # Who closes first decides what is told of headers without end.
+        (
+            sending(OK, b"X: " + b"x" * 997 + b"\r\n", times=1_000),
+            None,
+            {"protocol", "connection"},
+        ),
     ],
 )
-def test_memory(poster: Poster, behave: Behave, status: int | None, error: str | None) -> None:
+def test_memory(
+    poster: Poster, behave: Behave, status: int | None, errors: set[str | None]
+) -> None:
     """A receiver that sends 100 MB, or 1 MB of headers, costs no memory."""
     most: list[int] = []
 
@@ -170,7 +181,8 @@ def test_memory(poster: Poster, behave: Behave, status: int | None, error: str |
         before = resident()
         outcome = poster.post(url, b"{}", {})
         after = resident()
-    assert (outcome.status, outcome.error) == (status, error)
+    assert outcome.status == status
+    assert outcome.error in errors
     assert max(after, *most) - before < 20_000_000
 
 

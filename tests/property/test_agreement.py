@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from tests.readings import agreed, found
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAYLOADS = 20_000
+PAYLOADS = int(os.environ.get("TTRULES_PAYLOADS", "8000"))
 BATCH = 1_000
 #: How many defects a payload is given: none, one, or several.
 DEFECTS = (0, 1, 1, 2, 3, 5, 8)
@@ -39,7 +40,7 @@ def uncounted() -> Iterator[None]:
 @pytest.mark.parametrize("batch", range(PAYLOADS // BATCH))
 @pytest.mark.parametrize("process", ttrules.processes())
 def test_readings_agree(process: str, batch: int) -> None:
-    """20,000 payloads a process: the same findings from all readings, as many as defects."""
+    """In thousands of payloads: the same findings from all readings, as many as defects."""
     for number in range(batch * BATCH, (batch + 1) * BATCH):
         draw = Random(f"{process} {number}")
         payload, count = make(process, draw), draw.choice(DEFECTS)
