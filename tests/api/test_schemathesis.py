@@ -30,7 +30,7 @@ UNLIKE = {BASE: set(), BACKOFFICE_BASE: {"object_level_authorization"}}
 PHASES = ("examples", "coverage", "fuzzing", "stateful")
 #: Random requests to each operation; all its boundary values are tried beside them.
 FEW = 30
-EXAMPLES = int(os.environ.get("TTRULES_EXAMPLES", "100"))
+EXAMPLES = int(os.environ.get("TTRULES_EXAMPLES", "60"))
 #: Every check; `all` of them, named so that one that is left out by default is noticed.
 CHECKS = """
 allow_header_conformance content_type_conformance ensure_resource_availability ignored_auth

@@ -17,7 +17,6 @@ from tests.api.conftest import BASE, complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from server.limits import App
 
@@ -86,12 +85,28 @@ REQUESTS = {
 }
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """Give a store that is open."""
-    made = Store(f"sqlite:///{tmp_path}/t.db").open()
-    yield made
-    made.close()
+class Ways(NamedTuple):
+    """An application that has the short way, one that has not, and who may ask them."""
+
+    short: App
+    long: App
+    pairs: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def ways(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ways]:
+    """Give both ways over one store."""
+    store = Store(f"sqlite:///{tmp_path_factory.mktemp('ways')}/t.db").open()
+    secret = store.submit(lambda c: operators.add(c, "one", 0)).result(30)
+    other = store.submit(lambda c: operators.add(c, "noc", 0, "provider")).result(30)
+    pairs = {"right": f"one:{secret}", "wrong": "one:wrong", "provider": f"noc:{other}"}
+    lenient = Config(failed_logins=1000)
+    short = make(lenient, store)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dispatch, "_SHORT", ())
+        long = make(lenient, store)
+    yield Ways(short, long, pairs)
+    store.close()
 
 
 async def answered(app: App, request: Request, pairs: dict[str, str]) -> tuple[Any, ...]:
@@ -145,13 +160,9 @@ def same(answer: tuple[Any, ...]) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-def test_same(name: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_same(name: str, ways: Ways, monkeypatch: pytest.MonkeyPatch) -> None:
     """Status, headers and body are the same by both ways, and the short one is really taken."""
-    secret = store.submit(lambda c: operators.add(c, "one", 0)).result(30)
-    other = store.submit(lambda c: operators.add(c, "noc", 0, "provider")).result(30)
-    pairs = {"right": f"one:{secret}", "wrong": "one:wrong", "provider": f"noc:{other}"}
-    lenient = Config(failed_logins=1000)
-    short = make(lenient, store)
+    short, long, pairs = ways
     taken: list[bool] = []
     find = dispatch.Shortcut._found
 
@@ -162,8 +173,6 @@ def test_same(name: str, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
         return way
 
     monkeypatch.setattr(dispatch.Shortcut, "_found", found)
-    monkeypatch.setattr(dispatch, "_SHORT", ())
-    long = make(lenient, store)
 
     async def ask() -> list[tuple[Any, ...]]:
         """Create the known ticket, and ask by both ways."""

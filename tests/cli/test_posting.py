@@ -57,7 +57,7 @@ def test_contradiction(run: Run, spec: Spec, tmp_path: Path) -> None:
 
 def test_extra(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without Hypothesis the command says what to install."""
-    monkeypatch.setattr("ttrules.cli.find_spec", lambda _: None)
+    monkeypatch.setattr("ttrules.making.find_spec", lambda _: None)
     ran = run("postman", *FILES, "--out", tmp_path)
     assert (ran.code, ran.out) == (2, "")
     assert "ttrules[cli,hypothesis]" in ran.err

@@ -18,7 +18,7 @@ from tests.readings import agreed, found
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-PAYLOADS = int(os.environ.get("TTRULES_PAYLOADS", "8000"))
+PAYLOADS = int(os.environ.get("TTRULES_PAYLOADS", "5000"))
 BATCH = 1_000
 #: How many defects a payload is given: none, one, or several.
 DEFECTS = (0, 1, 1, 2, 3, 5, 8)
