@@ -29,7 +29,7 @@ from starlette.exceptions import HTTPException
 from server import backoffice, checkpage, document, outbox
 from server.auth import CHALLENGES, Auth, security_map
 from server.checker import Checker
-from server.dispatch import Dispatch, Operations, Shortcut, Side
+from server.dispatch import Dispatch, Operations, Shortcut, Side, address_of
 from server.errors import BY_STATUS, Refused
 from server.events import Events
 from server.hub import Hub
@@ -194,8 +194,8 @@ class _Tokens:
             refused = Refused("methodNotAllowed", headers={"Allow": "POST"})
             answer = refusal(refused, scope["headers"])
         else:
-            address = (scope.get("client") or ("", 0))[0]
-            answer = await self._auth.token(scope["headers"], (await receive())["body"], address)
+            body = (await receive())["body"]
+            answer = await self._auth.token(scope["headers"], body, address_of(scope))
         await send_answer(answer, send)
 
 

@@ -11,12 +11,19 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl
 
 from server import outbox
 from server.errors import Refused
-from server.filtering import DEFAULT_LIMIT, MOST, OPERATOR, instants, whole, words
-from server.sentences import Told, near
+from server.filtering import (
+    DEFAULT_LIMIT,
+    MOST,
+    OPERATOR,
+    instants,
+    read_parameters,
+    whole,
+    words,
+)
+from server.sentences import Told
 from server.tickets import stamp
 from server.wire import Answer, dumps
 from ttrules import Book
@@ -49,7 +56,7 @@ class Outgoing:
 
     async def list(self, asked: Asked) -> Answer:
         """GET /event: 200 with what became of events, the newest first."""
-        given = _parameters(asked, "state", OPERATOR, "limit")
+        given = read_parameters(asked.query, "state", OPERATOR, "limit")
         state = given.get("state")
         if state is not None and state not in STATES:
             raise Refused("invalidQuery", Told("choose", name="state", values=", ".join(STATES)))
@@ -62,7 +69,7 @@ class Outgoing:
 
     async def retrieve(self, asked: Asked) -> Answer:
         """GET /event/{id}: 200 with one event."""
-        _parameters(asked)
+        read_parameters(asked.query)
         row = await self._store.read(lambda c: outbox.one(c, asked.path["eventId"]))
         if row is None:
             raise Refused("notFound")
@@ -70,7 +77,7 @@ class Outgoing:
 
     async def redeliver(self, asked: Asked) -> Answer:
         """POST /event/{id}/redelivery: 202 with the event, which waits for one more attempt."""
-        _parameters(asked)
+        read_parameters(asked.query)
         number = asked.path["eventId"]
 
         def job(connection: Connection) -> dict[str, Any]:
@@ -89,26 +96,12 @@ class Outgoing:
 
     async def purge(self, asked: Asked) -> Answer:
         """DELETE /event: 200 with how many settled events were forgotten."""
-        given = _parameters(asked, "before")
+        given = read_parameters(asked.query, "before")
         if "before" not in given:
             raise Refused("invalidQuery", Told("give", name="before"))
         before, _ = instants("before", given["before"])
         purged = await self._store.write(lambda c: outbox.purge(c, before))
         return Answer(status=200, body=dumps({"purged": purged}))
-
-
-def _parameters(asked: Asked, *names: str) -> dict[str, str]:
-    """Return the parameters of a query, each at most once. Raises Refused(invalidQuery)."""
-    given: dict[str, str] = {}
-    pairs = parse_qsl(asked.query.decode("utf-8", "replace"), keep_blank_values=True)
-    for name, value in pairs:
-        if name not in names:
-            told = Told("parameter", name=repr(name[:64]), near=near(name, names))
-            raise Refused("invalidQuery", told)
-        if name in given:
-            raise Refused("invalidQuery", Told("once", name=name))
-        given[name] = value
-    return given
 
 
 def _told(row: RowMapping) -> dict[str, Any]:

@@ -13,15 +13,15 @@ import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
-from urllib.parse import parse_qsl
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from server.errors import Refused
+from server.filtering import read_parameters
 from server.languages import language_of, spoken
-from server.sentences import Told, near
+from server.sentences import Told
 from server.wire import Answer, dumps, loads
 from ttrules.errors import NoSuchCell, NoSuchProcess, NotJSON
 from ttrules.explain import conditions, decisions, type_of, unsupported
@@ -49,7 +49,6 @@ _WAITING: Final = 16
 MOST_PARTS: Final = 25_000
 #: How many findings are told; who has more has seen enough.
 MOST_FINDINGS: Final = 500
-_PARAMETERS: Final = ("process", "strict")
 _FLAGS: Final = {"true": True, "false": False}
 
 
@@ -99,19 +98,7 @@ class Checker:
 
     def _wanted(self, query: bytes) -> _Wanted:
         """Return what a query asks for. Raises Refused(invalidQuery)."""
-        try:
-            pairs = parse_qsl(
-                query.decode("ascii"), keep_blank_values=True, max_num_fields=8, errors="strict"
-            )
-        except ValueError:
-            _refuse(Told("readable"))
-        given = dict(pairs)
-        for name in given:
-            if name not in _PARAMETERS:
-                _refuse(Told("parameter", name=repr(name[:64]), near=near(name, _PARAMETERS)))
-        for name in given:
-            if [each for each, _ in pairs].count(name) > 1:
-                _refuse(Told("once", name=name))
+        given = read_parameters(query, "process", "strict")
         if given.get("strict", "true") not in _FLAGS:
             _refuse(Told("choose", name="strict", values=", ".join(_FLAGS)))
         is_strict = _FLAGS[given.get("strict", "false")]

@@ -4,8 +4,8 @@ There are two, one for each side: spec/openapi.yaml, and spec/backoffice.yaml, w
 first and becomes one document with it here; and what a listener mounts is made of the callbacks of
 the first. What clients are given has more in it, so that a client made from it knows that too: the
 rules of each process, which ttrules.openapi puts into any document, and what only the server knows:
-what each filter holds and which operators it has, from the tables of filtering, and how each error
-is told. Connexion gets the documents without them, since others enforce.
+what each filter holds and which operators it has, from the tables of filtering. Connexion gets the
+documents without them, since others enforce.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from server.errors import KINDS, Refused, error_body
 from server.filtering import FIELDS, OPERATOR, OPERATOR_MEANINGS
 from server.schema import FILTERED
 from ttrules.openapi import document as ruled
@@ -53,8 +52,6 @@ _OFFERED: Final[dict[Sort, tuple[str, ...]]] = {
 }
 #: The parameter that names a process.
 _PROCESS: Final = "Process"
-#: The kind of error that the rules show, with its findings, wherever it is one.
-_RULES: Final = "requirementsNotMet"
 
 
 def load() -> dict[str, Any]:
@@ -193,7 +190,6 @@ def served(document: Mapping[str, Any], book: Book, prefix: str) -> dict[str, An
     flows["clientCredentials"]["tokenUrl"] = prefix + flows["clientCredentials"]["tokenUrl"]
     _tell_processes(public, book)
     _tell_filters(public)
-    _tell_errors(public)
     return public
 
 
@@ -238,18 +234,3 @@ def _listed(parameter: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str
     if "example" in parameter:
         listed["example"] = parameter["example"].split(",")
     return listed
-
-
-def _tell_errors(public: dict[str, Any]) -> None:
-    """Show each error that an answer's status stands for, unless the rules have shown it."""
-    shared = public["components"]["responses"]
-    for item in public["paths"].values():
-        for method in _METHODS:
-            for status, answer in item.get(method, {}).get("responses", {}).items():
-                told = shared[answer["$ref"].rpartition("/")[2]] if "$ref" in answer else answer
-                kinds = {c: k for c, k in KINDS.items() if str(k.status) == status and c != _RULES}
-                for content in told["content"].values() if kinds else ():
-                    shown = content.setdefault("examples", {})
-                    for code, kind in kinds.items():
-                        value = error_body(Refused(code))
-                        shown.setdefault(code, {"summary": kind.reason, "value": value})

@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import parse_qsl, unquote, unquote_plus
 
 import re2  # type: ignore[import-untyped]
 from sqlalchemy import and_, or_, select, true
@@ -354,6 +354,21 @@ def _sorting(text: str) -> Iterable[tuple[str, bool]]:
         if member not in seen:
             seen.add(member)
             yield member, word.startswith("-")
+
+
+def read_parameters(raw: bytes, *names: str) -> dict[str, str]:
+    """Return the parameters of a query that has these alone, each at most once.
+
+    Raises Refused(invalidQuery).
+    """
+    given: dict[str, str] = {}
+    for name, value in parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True):
+        if name not in names:
+            _refuse(Told("parameter", name=repr(name[:64]), near=near(name, names)))
+        if name in given:
+            _refuse(Told("once", name=name))
+        given[name] = value
+    return given
 
 
 def words(text: str) -> list[str]:

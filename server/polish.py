@@ -99,7 +99,6 @@ SENTENCES: Final[dict[str, str]] = {
     "long_pattern": "Skróć wyrażenie dla {name}: może mieć najwyżej {most} znaków.",
     "pattern": "Zapisz wyrażenie dla {name} tak, jak przyjmuje je RE2 (bez asercji"
     " wyprzedzających i wstecznych, bez odwołań wstecznych).",
-    "readable": "Zapisz zapytanie jako nazwa=wartość, połączone znakiem &, w UTF-8.",
     "sort": "Sprawdź nazwę {name} w sort: nie ma takiego pola.{near}",
     "near": " Czy chodziło o {name}?",
     "key": "Zapisz Idempotency-Key jako od 1 do 255 widocznych znaków.",

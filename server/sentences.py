@@ -53,7 +53,6 @@ SENTENCES: Final[dict[str, str]] = {
     "long_pattern": "Write the expression for {name} in {most} characters at most.",
     "pattern": "Write the expression for {name} as RE2 takes it (no look-around, no"
     " back-references).",
-    "readable": "Write the query as name=value, joined by &, in UTF-8.",
     "sort": "Check the name {name} in sort: there is no such member.{near}",
     "near": " Did you mean {name}?",
     # Headers.

@@ -80,7 +80,7 @@ def lint(command: Sequence[str], *files: Path) -> tuple[int, list[Any]]:
     """Return the exit code of a linter and what it prints, one value of JSON after the other."""
     program, *options = command
     ran = subprocess.run(  # noqa: S603 - a linter that package-lock.json pins
-        ["node", NODE / "node_modules/.bin" / program, *options, *files],  # noqa: S607
+        ["node", NODE / "node_modules/.bin" / program, *options, *files],  # noqa: S607 - the one that the machine has
         cwd=ROOT,
         env={**os.environ, **ENVIRONMENT},
         stdin=subprocess.DEVNULL,
@@ -148,7 +148,7 @@ def test_offline(tmp_path: Path) -> None:
     program = tmp_path / "ask.cjs"
     program.write_text('require("node:http").get("http://127.0.0.1:9/");', "utf-8")
     ran = subprocess.run(  # noqa: S603 - our own
-        ["node", program],  # noqa: S607
+        ["node", program],  # noqa: S607 - the one that the machine has
         env={**os.environ, **ENVIRONMENT},
         capture_output=True,
         text=True,

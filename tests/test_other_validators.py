@@ -52,7 +52,7 @@ def payloads_of(process: str, count: int) -> list[dict[str, Any]]:
 def verdicts_of_ajv(schema: Path, payloads: list[dict[str, Any]]) -> list[bool]:
     """Return what Ajv, in its strict mode, says of each payload."""
     ran = subprocess.run(  # noqa: S603 - our own script
-        ["node", NODE / "verdicts.mjs", schema],  # noqa: S607
+        ["node", NODE / "verdicts.mjs", schema],  # noqa: S607 - the one that the machine has
         input="\n".join(map(json.dumps, payloads)),
         capture_output=True,
         check=True,

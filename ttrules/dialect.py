@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ttrules.codes import REQUIREMENTS
 from ttrules.compile import ANNOTATION
-from ttrules.findings import Finding
+from ttrules.findings import of_condition
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,16 +90,7 @@ def _sentences(book: Book, process: str, entity: str, field: str, code: str) -> 
         yield REQUIREMENTS[code]
     for each in conditions:
         if each["relation"] != "optional":
-            yield Finding(
-                severity="error",
-                code="process_dependent",
-                pointer="",
-                entity=entity,
-                field=field,
-                requirement=code,
-                process=process,
-                params={key: each[key] for key in ("relation", "fields", "when")},
-            ).message
+            yield of_condition(each, field, code, process).message
 
 
 def _as_openapi_30(node: Any) -> Any:  # noqa: ANN401 - a schema, or a list of them

@@ -11,7 +11,7 @@ import textwrap
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ttrules.codes import KEYWORD_CODES
-from ttrules.findings import Finding
+from ttrules.findings import of_condition
 from ttrules.report import printable
 
 if TYPE_CHECKING:
@@ -142,18 +142,7 @@ def conditions(
             if each["relation"] == "optional":
                 text = words.text("optional")
             else:
-                params = {key: each[key] for key in ("relation", "fields", "when")}
-                told = Finding(
-                    severity="error",
-                    code="process_dependent",
-                    pointer="",
-                    entity=entity,
-                    field=field,
-                    requirement=None,
-                    process=None,
-                    params=params,
-                )
-                text = words.message(told)
+                text = words.message(of_condition(each, field, None, None))
             yield Point(text, each["reason"], tuple(each["processes"]))
 
 

@@ -94,6 +94,22 @@ class Finding(NamedTuple):
         }
 
 
+def of_condition(
+    condition: Mapping[str, Any], field: str, requirement: str | None, process: str | None
+) -> Finding:
+    """Return the finding on a field of an object that breaks a condition of a compiled book."""
+    return Finding(
+        severity="error",
+        code="process_dependent",
+        pointer="",
+        entity=condition["entity"],
+        field=field,
+        requirement=requirement,
+        process=process,
+        params={key: condition[key] for key in ("relation", "fields", "when")},
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """All that validation has to say about one payload.

@@ -66,12 +66,7 @@ def matrix(  # noqa: PLR0913 - the options that there are
         raise click.UsageError(message)
     part = Part.of(book_of(rules), entities, processes)
     if out is not None:
-        content = _matrix_file(form, part, language)
-        try:
-            Path(out).write_bytes(content)
-        except OSError as error:
-            message = f"{out} cannot be written: {error.strerror}"
-            raise click.BadParameter(message, param_hint="--out") from error
+        _save(_matrix_file(form, part, language), out)
     elif form == "table":
         from ttrules.checking import shows_colours
 
@@ -211,7 +206,6 @@ def openapi(*, out: str | None, **files: str | None) -> None:
       ttrules openapi --openapi openapi.yaml --requirements requirements.yaml --out api.json
     """  # noqa: D301 - \b is click's mark
     from ttrules.publish import openapi_of, shipped_openapi
-    from ttrules.report import printable
 
     if not any(files.values()):
         text = shipped_openapi()
@@ -222,9 +216,16 @@ def openapi(*, out: str | None, **files: str | None) -> None:
         text = openapi_of(files["openapi"], spec_of(files))
     if out is None:
         click.echo(text, nl=False)
-        return
+    else:
+        _save(text, out)
+
+
+def _save(content: bytes, out: str) -> None:
+    """Write a generated file."""
+    from ttrules.report import printable
+
     try:
-        Path(out).write_bytes(text)
+        Path(out).write_bytes(content)
     except OSError as error:
         message = f"{out} cannot be written: {error.strerror}"
         raise click.BadParameter(printable(message), param_hint="--out") from error

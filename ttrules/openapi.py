@@ -26,14 +26,15 @@ if TYPE_CHECKING:
 _Object = dict[str, Any]
 
 _SCHEMAS: Final = "#/components/schemas/"
-#: What a method does to what the root shape describes.
-_OPERATIONS: Final = {"post": "add", "patch": "change"}
+#: The method that carries a payload of a process, by what the process does.
+CARRIED_BY: Final = {"add": "post", "change": "patch"}
+_DOES: Final = {method: does for does, method in CARRIED_BY.items()}
 _METHODS: Final = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 #: What a header is marked with that every answer has, or every one of 400 or more; and what a
 #: parameter is marked with that every request may have.
-_EVERY_ANSWER: Final = "x-every-answer"
-_EVERY_REFUSAL: Final = "x-every-refusal"
-_EVERY_REQUEST: Final = "x-every-request"
+EVERY_ANSWER: Final = "x-every-answer"
+EVERY_REFUSAL: Final = "x-every-refusal"
+EVERY_REQUEST: Final = "x-every-request"
 #: What the statuses of refusals begin with; a `default` may be one.
 _REFUSALS: Final = ("4", "5", "d")
 _JSON_PATCH: Final = "application/json-patch+json"
@@ -68,7 +69,7 @@ class _Document:
     def whole(self) -> _Object:
         self._tell_shapes()
         for method, operation in self._operations():
-            self._tell(operation, _OPERATIONS.get(method))
+            self._tell(operation, _DOES.get(method))
         self._tell_everywhere()
         return self.public
 
@@ -91,9 +92,9 @@ class _Document:
 
     def _tell_everywhere(self) -> None:
         """Put headers and parameters into every answer, refusal or request that has them."""
-        everywhere = self._marked("headers", _EVERY_ANSWER)
-        refusing = self._marked("headers", _EVERY_REFUSAL)
-        asked = list(self._marked("parameters", _EVERY_REQUEST).values())
+        everywhere = self._marked("headers", EVERY_ANSWER)
+        refusing = self._marked("headers", EVERY_REFUSAL)
+        asked = list(self._marked("parameters", EVERY_REQUEST).values())
         for _, operation in self._operations():
             if asked:
                 operation["parameters"] = [*operation.get("parameters", ()), *asked]

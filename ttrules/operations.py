@@ -10,6 +10,8 @@ import json
 import re
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ttrules.openapi import CARRIED_BY, EVERY_ANSWER, EVERY_REFUSAL, EVERY_REQUEST
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
@@ -18,13 +20,6 @@ if TYPE_CHECKING:
 JSON: Final = "application/json"
 #: Methods in the order in which their requests can follow one another.
 METHODS: Final = ("post", "get", "put", "patch", "delete")
-#: The method that carries a payload of a process, by what the process does.
-CARRIED_BY: Final = {"add": "post", "change": "patch"}
-#: What a header is marked with that every answer has, or every one that refuses; and a parameter
-#: that every request may have.
-_EVERY_ANSWER: Final = "x-every-answer"
-_EVERY_REFUSAL: Final = "x-every-refusal"
-_EVERY_REQUEST: Final = "x-every-request"
 #: The example of an error that is told of a request: by what its body is.
 _TOLD_OF: Final = {"ticket": "requirementsNotMet", "other": "invalidBody", "none": "invalidQuery"}
 _LEAST_ERROR: Final = 400
@@ -91,7 +86,7 @@ class Api:
             for method in METHODS:
                 if method in item:
                     listed = [*item.get("parameters", ()), *item[method].get("parameters", ())]
-                    listed += self._marked("parameters", _EVERY_REQUEST).values()
+                    listed += self._marked("parameters", EVERY_REQUEST).values()
                     yield Operation(path, method, item[method], [self.at(each) for each in listed])
 
     def at(self, node: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -126,8 +121,8 @@ class Api:
 
     def _answer(self, status: int, node: Mapping[str, Any]) -> Answer:
         headers = {name: self.at(each) for name, each in node.get("headers", {}).items()}
-        headers |= self._marked("headers", _EVERY_ANSWER)
-        headers |= self._marked("headers", _EVERY_REFUSAL) if status >= _LEAST_ERROR else {}
+        headers |= self._marked("headers", EVERY_ANSWER)
+        headers |= self._marked("headers", EVERY_REFUSAL) if status >= _LEAST_ERROR else {}
         content = node.get("content", {}).get(JSON, {})
         return Answer(
             status=status,

@@ -102,7 +102,7 @@ def _authorization(name: str) -> Item:
     """Return the collection that gets an access token."""
     right, wrong = _token(), _token("not the secret")
     granted = {"access_token": "...", "token_type": "Bearer", "expires_in": 3600}
-    unknown = {"error": "invalid_client", "error_description": "The client is not known by these."}
+    unknown = {"error": "invalid_client"}
     challenge = {"name": "WWW-Authenticate", "pattern": "^Basic "}
     items = [
         item(

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ttrules import samples, scripting
 from ttrules.collecting import Item, request, saved, variable
-from ttrules.operations import CARRIED_BY, JSON, Api, Body, as_schema
+from ttrules.openapi import CARRIED_BY
+from ttrules.operations import JSON, Api, Body, as_schema
 from ttrules.scripting import filled
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from ttrules.source import nearest
 from ttrules.workbook import NotAWorkbook, cells_of
 
 if TYPE_CHECKING:
+    from _csv import Reader as _Reader
     from collections.abc import Collection, Iterator, Mapping, Sequence
     from os import PathLike
 
@@ -121,11 +122,17 @@ def _grid(table: str) -> Grid:
     try:
         if content.startswith(_XLSX) or table.lower().endswith(".xlsx"):
             return cells_of(content)
-        return [[*map(as_meant, row)] for row in _csv(_decoded(content))]
+        reader, above = _csv(_decoded(content))
     except NotAWorkbook as error:
         raise TableRefused(table, [error.reason]) from error
     except (csv.Error, UnicodeError) as error:
         raise TableRefused(table, [f"is no table: {error}"]) from error
+    try:
+        return [[*map(as_meant, row)] for row in reader]
+    except csv.Error as error:
+        raise TableRefused(
+            table, [f"is no table: line {above + reader.line_num}: {error}"]
+        ) from error
 
 
 def _decoded(content: bytes) -> str:
@@ -137,13 +144,16 @@ def _decoded(content: bytes) -> str:
         return content.decode("cp1250")  # of Excel's CSV that is not called UTF-8
 
 
-def _csv(text: str) -> Iterator[list[str]]:
-    """Yield the rows of a CSV file, whose first row says what they are separated by."""
+def _csv(text: str) -> tuple[_Reader, int]:
+    """Return the rows of a CSV file, and how many lines stand above them.
+
+    The first line says what they are separated by.
+    """
     first, _, rest = text.partition("\n")
     if first.startswith("sep=") and len(first.rstrip("\r")) == len("sep=") + 1:
-        return csv.reader(io.StringIO(rest, newline=""), delimiter=first[4], strict=True)
+        return csv.reader(io.StringIO(rest, newline=""), delimiter=first[4], strict=True), 1
     by = max(_DELIMITERS, key=lambda each: _known_in(first, each))
-    return csv.reader(io.StringIO(text, newline=""), delimiter=by, strict=True)
+    return csv.reader(io.StringIO(text, newline=""), delimiter=by, strict=True), 0
 
 
 def _known_in(line: str, delimiter: str) -> int:

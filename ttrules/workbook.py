@@ -97,10 +97,8 @@ def _fill(sheet: Worksheet, rows: Sequence[Sequence[str]]) -> None:
     for number, texts in enumerate(rows, 1):
         for column, text in enumerate(texts, 1):
             cell: Any = sheet.cell(number, column, text)
-            cell.data_type, cell.number_format = (
-                "s",
-                "@",
-            )  # never a formula, whatever it begins with
+            # Never a formula, whatever it begins with.
+            cell.data_type, cell.number_format = "s", "@"
             cell.quotePrefix = text.startswith(("=", "+", "-", "@"))
             cell.alignment = Alignment(vertical="top", wrap_text=number == 1)
             if number == 1:

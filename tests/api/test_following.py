@@ -85,7 +85,7 @@ def test_page(pages: tuple[str, ...], tmp_path: Path) -> None:
     """What a page says happens, from its first block to its last, in an empty folder."""
     if NODE.intersection(pages):
         if not os.environ.get("CI") and not (shutil.which("node") and _MODULES.exists()):
-            pytest.skip("needs node and npm")
+            pytest.skip("needs node and npm")  # never in continuous integration
         (tmp_path / "node_modules").symlink_to(_MODULES)
     site = postgresql_site() if pages in JOURNEYS else Site()
     (tmp_path / "conftest.py").write_text(CALM, encoding="utf-8")
@@ -118,7 +118,7 @@ def _workflows(follower: Follower) -> None:
         lines.append(" ".join([hook["entry"], *hook.get("args", []), *chosen]))
     lines = [line for line in lines if not line.startswith("pip install")]
     assert [follower.typed(line)[1] for line in lines] == [0] * 5
-    results = ET.parse(follower.folder / "tickets.xml").getroot()  # noqa: S314 - our own
+    results = ET.parse(follower.folder / "tickets.xml").getroot()  # noqa: S314 - written by our own program, a line above
     assert len(list(results.iter("testcase"))) == 2
     report = json.loads((follower.folder / "tickets.sarif").read_text("utf-8"))
     assert report["version"] == "2.1.0"
@@ -146,7 +146,7 @@ def test_program() -> None:
     """The program of a page knows what is signed now by the secret from what is not."""
     (program,) = (e.text for e in blocks(text_of("howto/receive-events.md")) if e.kind == "python")
     names: dict[str, Any] = {}
-    exec(program, names)  # noqa: S102 - our own page
+    exec(program, names)  # noqa: S102 - the page's own program is what is tested
     is_signed, now, body = names["is_signed"], int(time.time()), b'{"eventId": "e1"}'
     old, new, other = (key_of(b"m" * 32, "operator", version) for version in (1, 2, 3))
     given = headers("e1", now, body, [new, old])

@@ -42,7 +42,7 @@ _OPTIONS: Final = (
 def browser() -> Iterator[Browser]:
     """Start Chromium. Without it, or without axe, what needs it is left out; never in CI."""
     if not os.environ.get("CI") and (_CHROMIUM is None or not _AXE.exists()):
-        pytest.skip("needs Chromium and npm")
+        pytest.skip("needs Chromium and npm")  # never in continuous integration
     assert _CHROMIUM is not None, "there is no Chromium"
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=_CHROMIUM, args=list(_OPTIONS))

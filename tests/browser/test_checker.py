@@ -126,7 +126,7 @@ def test_by_keyboard(look: Look, sandbox: Sandbox) -> None:
 def run(line: str, sandbox: Sandbox, **environment: str) -> dict[str, Any]:
     """Return the ticket that a copied command is answered."""
     ran = subprocess.run(  # noqa: S603 - what a person would paste
-        ["bash", "-c", line.replace("curl ", "curl -sS --fail-with-body ", 1)],  # noqa: S607
+        ["bash", "-c", line.replace("curl ", "curl -sS --fail-with-body ", 1)],  # noqa: S607 - the one that the machine has
         env={**os.environ, "SECRET": sandbox.secrets["operator-a"], **environment},
         capture_output=True,
         text=True,

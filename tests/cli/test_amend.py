@@ -446,10 +446,11 @@ class TestRefused:
         [
             (b"", "is no table of the matrix"),
             (b"\x00" * 100, "is no table of the matrix"),
-            (b'entity,field\n"x', "is no table: unexpected end of data"),
+            (b'entity,field\n"x', "is no table: line 2: unexpected end of data"),
             (b"entity,field\n\x81", "is no table: 'charmap' codec"),
             (b"\xff\xfe\x00", "is no table: 'utf-16-le' codec"),
-            (b"entity,field\n" + b"x" * 200_000, "is no table: field larger than"),
+            (b"entity,field\n" + b"x" * 200_000, "is no table: line 2: field larger than"),
+            (b'sep=;\nentity;field\n"x', "is no table: line 3: unexpected end of data"),
             (b"x" * (10 * 1024 * 1024 + 1), "is larger than the 10485760 bytes"),
             (b"\xd0\xcf\x11\xe0" + bytes(500), "is of an old kind"),
             (b"PK\x03\x04", "is no workbook, or only a part of one"),
