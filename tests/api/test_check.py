@@ -27,6 +27,7 @@ from ttrules.judging import Judge, Question
 from ttrules.languages import catalogue
 from ttrules.reading import Payload
 from ttrules.report import located
+from ttrules.sentences import TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -113,6 +114,13 @@ class TestLanguage:
             for each in (english, polish):
                 del each["cell"]["type"]
             assert english == polish
+
+    def test_not_supported(self, anybody: Client) -> None:
+        """What becomes of an unsupported member is told beside it, with the spec's reason."""
+        report = checked(anybody, json.dumps({**COMPLAINT, "channel": {"id": "1"}}))
+        (warning,) = report["warnings"]
+        told = {"text": TEXTS["warn"], "reason": BOOK.data["reasons"]["unsupported"]}
+        assert warning["cell"]["conditions"] == [told]
 
     def test_refusal(self, anybody: Client) -> None:
         """A parameter that there is not is refused in Polish."""
