@@ -231,12 +231,6 @@ def _add_pages(
 
     `public` has the documents by their base paths.
     """
-    prefix = config.path_prefix
-    texts = {base: dumps(each) for base, each in public.items()}
-    offered = [
-        {"name": each["info"]["title"], "url": f"{prefix}{base}/openapi.json"}
-        for base, each in public.items()
-    ]
 
     @pages.get("/health/live")
     def live() -> flask.Response:
@@ -257,15 +251,28 @@ def _add_pages(
             return flask.Response(shown, content_type=prometheus_client.CONTENT_TYPE_LATEST)
 
     if "documents" in config.public:
-        for base, text in texts.items():
-            view = partial(flask.Response, text, content_type="application/json")
-            pages.add_url_rule(f"{base}/openapi.json", f"document of {base}", view)
-            if base == next(iter(texts)):  # that of the operators, for who knows no base path
-                pages.add_url_rule("/openapi.json", "document", view)
+        _add_documents(pages, public)
+    if "ui" in config.public:
+        _add_ui(pages, config.path_prefix, public)
     if "matrix" in config.public:
         _add_matrix(pages)
-    if "ui" not in config.public:
-        return
+
+
+def _add_documents(pages: flask.Flask, public: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add the documents below their base paths."""
+    for base, each in public.items():
+        view = partial(flask.Response, dumps(each), content_type="application/json")
+        pages.add_url_rule(f"{base}/openapi.json", f"document of {base}", view)
+        if base == next(iter(public)):  # that of the operators, for who knows no base path
+            pages.add_url_rule("/openapi.json", "document", view)
+
+
+def _add_ui(pages: flask.Flask, prefix: str, public: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add the page to try the documents with."""
+    offered = [
+        {"name": each["info"]["title"], "url": f"{prefix}{base}/openapi.json"}
+        for base, each in public.items()
+    ]
 
     @pages.get("/ui")
     def without_slash() -> Response:
