@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ import click
 from server import document, sandbox
 from server.config import read_config
 from server.mending import mending
+from server.processes import open_listener
 from server.signing import read_key
 
 if TYPE_CHECKING:
@@ -87,10 +87,11 @@ def listen(  # noqa: PLR0913 - its options
         raise click.UsageError("Give --fail, --delay or --drop with --times.")
     with mending():
         config = read_config(os.environ)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.create_server((host, port), family=family, backlog=2048) as taken:
+        with open_listener("--host or --port", host, port) as taken:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: sys.exit())
+            # The terminal was closed, so nobody reads what is printed.
+            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
             named = f"[{host}]" if ":" in host else host
             _told(config, f"http://{named}:{taken.getsockname()[1]}", is_json=is_json)
             # Imported here since no other command needs it.

@@ -55,14 +55,14 @@ def command(address: str, *arguments: str, **environment: str) -> Result:
 
 def is_sentence(result: Result) -> bool:
     """Say whether a command has failed with one sentence, as what a person can mend does."""
+    return is_sentence_of(result.exit_code, result.stdout, result.stderr)
+
+
+def is_sentence_of(code: int, stdout: str, stderr: str) -> bool:
+    """Return whether a process that ended so has printed one sentence and nothing else."""
     # What is logged are lines of JSON; of SQLite's fault something may be.
-    told = [line for line in result.stderr.splitlines() if not line.startswith("{")]
-    return (
-        result.exit_code == 2
-        and result.stdout == ""
-        and len(told) == 1
-        and told[0].startswith("server: ")
-    )
+    told = [line for line in stderr.splitlines() if not line.startswith("{")]
+    return code == 2 and stdout == "" and len(told) == 1 and told[0].startswith("server: ")
 
 
 def knows(address: str, name: str, secret: str) -> bool:
