@@ -17,7 +17,7 @@ import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from server import outbox
 from server.posting import Poster
@@ -46,6 +46,23 @@ POLL: Final = 0.25
 #: How often what is long settled is forgotten, in seconds.
 _PURGE: Final = 3_600.0
 _DAY: Final = 86_400_000_000
+#: How far two clocks may differ before one of them was set, in seconds.
+_TOLERANCE: Final = 1.0
+
+
+class Seen(NamedTuple):
+    """The clock of events at some moment between two readings of a clock that is never set."""
+
+    now: int
+    before: float
+    after: float
+
+    def step_since(self, earlier: Seen) -> int:
+        """Return by how many microseconds the clock was set meanwhile; 0 if it was not."""
+        passed = (self.now - earlier.now) / 1_000_000
+        least, most = self.before - earlier.after, self.after - earlier.before
+        step = passed - min(max(passed, least), most)
+        return round(step * 1_000_000) if abs(step) > _TOLERANCE else 0
 
 
 class Delivery:
@@ -60,6 +77,7 @@ class Delivery:
         master: bytes,
         poster: Poster | None = None,
         clock: Callable[[Connection], int] = outbox.clock,
+        steady: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
@@ -70,6 +88,8 @@ class Delivery:
             allow_loopback=config.allow_loopback_callbacks, deadline=config.event_deadline
         )
         self._clock = clock
+        self._steady = steady
+        self._seen: Seen | None = None
         self._dice = dice
         self._lease = config.event_lease
         self._deadline = config.event_deadline
@@ -127,7 +147,7 @@ class Delivery:
         # From before the claim: however long that takes, no attempt outlives it.
         until = time.monotonic() + self._lease - self._deadline
         try:
-            fates, claimed = self._store.submit(partial(self._job, ended)).result()
+            fates, claimed, self._seen = self._store.submit(partial(self._job, ended)).result()
         except BaseException:
             with self._lock:
                 self._ended = ended + self._ended
@@ -144,15 +164,23 @@ class Delivery:
 
     def _job(
         self, ended: list[tuple[Claimed, Outcome | None]], connection: Connection
-    ) -> tuple[list[str], list[Claimed]]:
-        """Return what became of attempts that ended, and what is claimed. It may run again."""
+    ) -> tuple[list[str], list[Claimed], Seen]:
+        """Return what became of attempts that ended, what is claimed, and when. May run again."""
+        before = self._steady()
         now = self._clock(connection)
+        seen = Seen(now, before, self._steady())
+        step = seen.step_since(self._seen or seen)
+        if step or self._seen is None:  # it may have been set while nothing was delivered
+            if step:
+                log.warning("the clock was set", extra={"seconds": round(step / 1_000_000, 3)})
+            outbox.follow(connection, now, step)
         if self._is_heir:
             outbox.release(connection)
         fates = self._settled(connection, now, ended)
         self._purge(connection, now)
         freed = Counter(each.to.operator for each, _ in ended)
-        return fates, [] if self._is_stopping else self._claimed(connection, now, freed)
+        claimed = [] if self._is_stopping else self._claimed(connection, now, freed)
+        return fates, claimed, seen
 
     def _settled(
         self, connection: Connection, now: int, ended: list[tuple[Claimed, Outcome | None]]
