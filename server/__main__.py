@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 
 #: How often a process that only delivers looks how full the outbox is, in seconds.
 _LOOK: Final = 5.0
+#: How long servers remember an operator that has been disabled, and a little more, in seconds.
+_DISABLED_AFTER: Final = 2.0
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -154,6 +156,30 @@ def disable(name: str) -> None:
     """Shut an operator out until its secret is rotated."""
     with mending(), _store() as store:
         store.open().submit(lambda c: operators.disable(c, name, _now())).result()
+
+
+@operator.command()
+@click.argument("name")
+@click.argument("new_name")
+def rename(name: str, new_name: str) -> None:
+    """Rename an operator. Its secret and tickets stay; its tokens become invalid."""
+    with mending(), _store() as store:
+        store.open().submit(lambda c: operators.rename(c, name, new_name)).result()
+
+
+@operator.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+def remove(name: str, *, yes: bool) -> None:
+    """Remove an operator with its tickets, events and tokens. This cannot be undone."""
+    with mending(), _store() as store:
+        count = store.open().read_now(lambda c: operators.count_tickets(c, name))
+        if not yes:
+            click.confirm(f"Remove {name} and its tickets ({count})?", abort=True, err=True)
+        store.submit(lambda c: operators.disable(c, name, _now())).result()
+        if not store.is_embedded:
+            time.sleep(_DISABLED_AFTER)  # so that no server accepts its credentials any more
+        store.submit(lambda c: operators.remove(c, name)).result()
 
 
 @operator.command(name="signing-secret")

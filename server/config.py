@@ -183,6 +183,13 @@ class Config:
         "a whole number of days from 1",
         "For how many days events that were delivered, or given up, are kept.",
     )
+    tickets_kept: int = _setting(
+        "0",
+        partial(types.count, least=0),
+        "a whole number of days, 0 for ever",
+        "For how many days tickets in a final status are kept after their last change; the process"
+        " that delivers events deletes them.",
+    )
     event_deadline: float = _setting(
         "15",
         types.seconds,

@@ -19,10 +19,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from server import outbox
+from server import kept, outbox
 from server.posting import Poster
 from server.retrying import Outcome, decide
 from server.signing import headers, keys_of
+from ttrules.book import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,9 +44,11 @@ _FIRST: Final = 4
 _FEWEST: Final = 2
 #: How often the outbox is looked at when nothing says that there is anything, in seconds.
 POLL: Final = 0.25
-#: How often what is long settled is forgotten, in seconds.
+#: How often old events and old tickets are deleted, in seconds.
 _PURGE: Final = 3_600.0
 _DAY: Final = 86_400_000_000
+#: How many tickets are deleted in one transaction.
+_BATCH: Final = 200
 #: How far two clocks may differ before one of them was set, in seconds.
 _TOLERANCE: Final = 1.0
 
@@ -83,6 +86,7 @@ class Delivery:
         self._store = store
         self._master = master
         self._kept = config.events_kept
+        self._tickets_kept = config.tickets_kept
         self._metrics = metrics
         self._poster = poster or Poster(
             allow_loopback=config.allow_loopback_callbacks, deadline=config.event_deadline
@@ -282,7 +286,17 @@ class Delivery:
         )
 
     def _purge(self, connection: Connection, now: int) -> None:
-        """Forget what was settled long ago, now and then."""
-        if time.monotonic() - self._purged >= _PURGE:
+        """Delete old events and old tickets, now and then, not too many in one transaction."""
+        if time.monotonic() - self._purged < _PURGE:
+            return
+        outbox.purge(connection, now - self._kept * _DAY)
+        before = now - self._tickets_kept * _DAY
+        if not self._tickets_kept or kept.forget(connection, _final(), before, _BATCH) < _BATCH:
             self._purged = time.monotonic()
-            outbox.purge(connection, now - self._kept * _DAY)
+
+
+def _final() -> list[str]:
+    """Return the statuses of tickets that do not move any more."""
+    lifecycle = shipped().lifecycle
+    assert lifecycle is not None, "tickets have statuses"
+    return [status for status in lifecycle.moves if not lifecycle.followers(status)]

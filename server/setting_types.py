@@ -68,9 +68,9 @@ def size(value: str) -> int:
     return amount
 
 
-def count(value: str, most: int = 999_999) -> int:
-    """Return a whole number from 1 to `most`."""
-    if not re.fullmatch(r"[0-9]{1,6}", value) or not 0 < int(value) <= most:
+def count(value: str, most: int = 999_999, *, least: int = 1) -> int:
+    """Return a whole number from `least` to `most`."""
+    if not re.fullmatch(r"[0-9]{1,6}", value) or not least <= int(value) <= most:
         raise ValueError
     return int(value)
 

@@ -80,6 +80,7 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
         ["QUFB" * 10, "geheim", "QUFB" * 11 + "A", "QUFB" * 11 + "\n", "\u00e9"],
     ),
     "TTR_EVENTS_KEPT": (30, {"1": 1, "365": 365}, ["", "0", "-1", "1.5", "for ever"]),
+    "TTR_TICKETS_KEPT": (0, {"0": 0, "365": 365}, ["", "-1", "1.5", "1000000"]),
     "TTR_EVENT_DEADLINE": (15.0, {"2": 2.0}, []),
     "TTR_EVENT_LEASE": (
         60.0,

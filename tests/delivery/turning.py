@@ -108,13 +108,20 @@ class AtOnce:
 class Turning:
     """A delivery over a store, by hand."""
 
-    def __init__(self, store: Store, *, dice: float = 0.5, clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        dice: float = 0.5,
+        clock: Clock | None = None,
+        config: Config | None = None,
+    ) -> None:
         self.store = store
         self.clock = clock or Clock()
         self.posted = Posted(self.clock)
         self.delivery = Delivery(
             store,
-            Config(),
+            config or Config(),
             Metrics(),
             master=MASTER,
             poster=cast("Poster", self.posted),
