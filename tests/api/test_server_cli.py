@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import logging
 import os
 import re
 import socket
@@ -25,7 +24,7 @@ from server.store import Store
 from tests.api.conftest import postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
     from click.testing import Result
     from sqlalchemy import Connection
@@ -39,16 +38,6 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else postgresql()
 
 
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """Put logging back as it was, since `serve` sets it for its process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
-
-
 def command(address: str, *arguments: str, **environment: str) -> Result:
     """Run a command on a database."""
     given = {"TTR_DATABASE_URL": address, **environment}
@@ -57,14 +46,14 @@ def command(address: str, *arguments: str, **environment: str) -> Result:
 
 def is_sentence(result: Result) -> bool:
     """Say whether a command has failed with one sentence, as what a person can mend does."""
-    return is_sentence_of(result.exit_code, result.stdout, result.stderr)
-
-
-def is_sentence_of(code: int, stdout: str, stderr: str) -> bool:
-    """Return whether a process that ended so has printed one sentence and nothing else."""
     # What is logged are lines of JSON; of SQLite's fault something may be.
-    told = [line for line in stderr.splitlines() if not line.startswith("{")]
-    return code == 2 and stdout == "" and len(told) == 1 and told[0].startswith("server: ")
+    told = [line for line in result.stderr.splitlines() if not line.startswith("{")]
+    return (
+        result.exit_code == 2
+        and result.stdout == ""
+        and len(told) == 1
+        and told[0].startswith("server: ")
+    )
 
 
 def knows(address: str, name: str, secret: str) -> bool:
