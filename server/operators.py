@@ -25,6 +25,7 @@ from server.schema import document as documents
 from server.schema import operator as operators
 from server.schema import ticket as tickets
 from server.schema import token as tokens
+from server.setting_types import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +37,8 @@ Role: TypeAlias = Literal["operator", "provider"]
 
 #: So that a scanner that finds one somewhere knows what it is.
 SECRET_PREFIX: Final = "ttr_"  # noqa: S105 - no secret
+#: The longest lifetime of a token, and an hour in which clocks of machines may differ.
+_LONGEST_TOKEN: Final = (DAY + 3_600) * 1_000_000
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 #: What the secret of an operator that is not there is held against, so that it takes as long.
@@ -257,6 +260,8 @@ def holder(connection: Connection, token: str, now: int) -> Operator | None:
         .where(
             tokens.c.digest == _digest(token),
             tokens.c.expires > now,
+            # Granted while a clock was ahead, it would otherwise be valid until that time.
+            tokens.c.expires <= now + _LONGEST_TOKEN,
             tokens.c.version == operators.c.version,
             operators.c.disabled.is_(None),
         )

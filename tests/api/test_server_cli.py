@@ -18,7 +18,7 @@ from sqlalchemy import create_engine, func, insert, select, update
 from server import schema
 from server.__main__ import cli
 from server.config import read_config
-from server.operators import add, grant, is_secret_of, named
+from server.operators import add, grant, holder, is_secret_of, named
 from server.schema import MIGRATIONS, schema_version
 from server.store import Store
 from tests.api.conftest import postgresql
@@ -256,6 +256,28 @@ class TestOperator:
         ):
             assert is_sentence(command(address, "operator", *arguments)), arguments
         assert command(address, "operator", "list").output == "one\tenabled\toperator\n"
+
+
+def test_token_ahead(address: str) -> None:
+    """A token that was granted by a clock far ahead is not valid until that time."""
+    command(address, "migrate")
+    day = 24 * 3_600 * 1_000_000
+    store = Store(read_config({"TTR_DATABASE_URL": address}).database_url).open()
+
+    def job(connection: Connection) -> dict[int, bool]:
+        """Return whether a token that a clock granted so much later is valid now."""
+        add(connection, "one", 0)
+        found = named(connection, "one")
+        assert found is not None
+        return {
+            ahead: holder(connection, grant(connection, found, ahead, day), 0) is not None
+            for ahead in (0, 3_600 * 1_000_000, 2 * day)
+        }
+
+    try:
+        assert list(store.submit(job).result().values()) == [True, True, False]
+    finally:
+        store.close()
 
 
 class TestDatabase:
