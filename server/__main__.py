@@ -91,6 +91,7 @@ def deliver() -> None:
             message = "a database that other processes can share (with SQLite `serve` delivers)"
             raise BadSetting("TTR_DATABASE_URL", config.database_url, message)
         log_to_standard_error(config.log_level)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is handled
         metrics = Metrics()
         delivery = Delivery(store.open(), config, metrics, master=sandbox.master_key(config, store))
         if config.metrics_port:

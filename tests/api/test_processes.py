@@ -10,8 +10,9 @@ import ssl
 import subprocess
 import sys
 import threading
+import time
 from contextlib import ExitStack, contextmanager, suppress
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
 import pytest
@@ -19,6 +20,7 @@ import requests
 from sqlalchemy import create_engine, text
 
 from server.config import read_config
+from server.processes import Workers, _Worker
 from server.store import Store
 from tests.api.conftest import BASE, complaint, postgresql, serving
 from tests.api.test_server_cli import command, is_sentence
@@ -26,9 +28,11 @@ from tests.api.test_settings import certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from multiprocessing.connection import Connection
+    from multiprocessing.context import SpawnProcess
     from pathlib import Path
 
-    from sqlalchemy import Connection
+    import sqlalchemy
 
 WORKERS: Final = {"TTR_WORKERS": "2", "TTR_LOG_LEVEL": "INFO"}
 #: No timeout ends what a test waits for.
@@ -210,6 +214,20 @@ class TestWorkers:
                 assert named in ended.stderr
 
 
+def test_pauses() -> None:
+    """A worker that ends soon is started again ever later; one that ran for long, at once."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        workers = Workers(print, listener, 2, 1.0)
+        pauses = []
+        for lived in (0, 0, 59, 0, 0, 0, 0, 0, 61, 0):
+            begun = time.monotonic()
+            ended = _Worker(cast("SpawnProcess", None), cast("Connection", None), begun - lived)
+            workers._wait_before_restart(ended)
+            pauses.append(workers._pause)
+            assert begun + workers._pause <= workers._resumes <= time.monotonic() + workers._pause
+        assert pauses == [0.5, 1, 2, 4, 8, 16, 30, 30, 0, 0.5]
+
+
 class TestSignals:
     """SIGINT, SIGTERM and SIGHUP."""
 
@@ -357,7 +375,7 @@ def shared_root(database: str) -> str:
 
 
 @contextmanager
-def administering(address: str) -> Iterator[Connection]:
+def administering(address: str) -> Iterator[sqlalchemy.Connection]:
     """Give a connection that is in no transaction."""
     engine = create_engine(read_config({"TTR_DATABASE_URL": address}).database_url)
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:

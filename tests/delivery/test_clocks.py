@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import create_engine, select, text
 
 from server.config import read_config
+from server.delivery import Seen
 from server.retrying import GIVEN_UP, STEPS, Outcome
 from server.schema import subscription
 from tests.api.conftest import postgresql, serving
@@ -136,6 +137,22 @@ def test_slow_turns(turning: Turning, one: str) -> None:
     turning.turn()
     (after,) = rows(turning.store)
     assert after["due"] == before["due"]
+
+
+@pytest.mark.parametrize(
+    ("later", "step"),
+    [
+        (Seen(70 * SECOND, 60.0, 90.0), 0),  # the clock was read within these thirty seconds
+        (Seen(95 * SECOND, 60.0, 90.0), 5),
+        (Seen(40 * SECOND, 60.0, 90.0), -10),
+        (Seen(-3_600 * SECOND, 10.0, 10.0), -3_600),
+        (Seen(10_900_000, 10.0, 10.0), 0),
+    ],
+)
+def test_step(later: Seen, step: int) -> None:
+    """A slow database is no step of its clock; the least step that explains a reading is one."""
+    first = Seen(0, -10.0, 0.0)
+    assert later.step_since(first) == step * SECOND
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
