@@ -143,9 +143,9 @@ def test_slow_turns(turning: Turning, one: str) -> None:
     ("later", "step"),
     [
         (Seen(70 * SECOND, 60.0, 90.0), 0),  # the clock was read within these thirty seconds
-        (Seen(95 * SECOND, 60.0, 90.0), 5),
-        (Seen(40 * SECOND, 60.0, 90.0), -10),
-        (Seen(-3_600 * SECOND, 10.0, 10.0), -3_600),
+        (Seen(105 * SECOND, 60.0, 90.0), 5),
+        (Seen(50 * SECOND, 60.0, 90.0), -10),
+        (Seen(-3_590 * SECOND, 10.0, 10.0), -3_600),
         (Seen(10_900_000, 10.0, 10.0), 0),
     ],
 )
