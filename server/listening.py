@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from server import document, sandbox
 from server.config import read_config
 from server.mending import mending
 from server.processes import open_listener
+from server.setting_types import host as host_of
 from server.signing import read_key
 
 if TYPE_CHECKING:
@@ -36,8 +38,38 @@ class _Secret(click.ParamType[bytes]):
             self.fail("Give whsec_ and the base64 of a key.", param, ctx)
 
 
+class _Host(click.ParamType[str]):
+    """An address or a host name, as TTR_HOST is."""
+
+    name = "host"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:  # noqa: ANN401 - click's
+        """Return the host."""
+        try:
+            return host_of(value)
+        except ValueError:
+            self.fail("Give an address or a host name; 0.0.0.0 or :: for all.", param, ctx)
+
+
+class _Delay(click.FloatRange):
+    """Seconds in a range, which NaN is not."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:  # noqa: ANN401 - click's
+        """Return the seconds."""
+        found = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail("Give a number.", param, ctx)
+        return found
+
+
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option(
+    "--host",
+    type=_Host(),
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen at.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
@@ -55,7 +87,7 @@ class _Secret(click.ParamType[bytes]):
 @click.option("--fail", type=click.IntRange(200, 599), metavar="STATUS", help="Answer this status.")
 @click.option(
     "--delay",
-    type=click.FloatRange(0, 3_600),
+    type=_Delay(0, 3_600),
     default=0.0,
     metavar="SECONDS",
     help="Answer so much later.",

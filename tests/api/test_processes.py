@@ -312,6 +312,14 @@ def test_addresses() -> None:
             assert named in ended.stderr
 
 
+@pytest.mark.parametrize("option", [["--host", ""], ["--host", "0"], ["--delay", "nan"]])
+def test_listen_options(option: list[str]) -> None:
+    """`listen` rejects a host that would be all addresses, and a delay that is no number."""
+    ended = command("sqlite:////nowhere/t.db", "listen", *option)
+    assert (ended.exit_code, ended.stdout) == (2, "")
+    assert option[0] in ended.stderr
+
+
 def kill(number: int) -> None:
     """Kill a process of ours."""
     os.kill(number, signal.SIGKILL)
