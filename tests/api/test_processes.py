@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, cast
 from urllib.parse import urlsplit
 
@@ -121,7 +121,7 @@ def cluster(database: str, **environment: str) -> Iterator[Cluster]:
 @pytest.fixture(scope="module")
 def shared() -> str:
     """Give the address of a database of a PostgreSQL."""
-    return postgresql()
+    return migrated()
 
 
 class TestWorkers:
@@ -198,15 +198,12 @@ class TestWorkers:
 
     def test_cannot_start(self) -> None:
         """A port in use, and a database that is away, end the start in one sentence."""
-        migrated = postgresql()
-        store = Store(read_config({"TTR_DATABASE_URL": migrated}).database_url)
-        store.migrate()
-        store.close()
+        database = migrated()
         with socket.create_server(("127.0.0.1", 0)) as taken:
             port = str(taken.getsockname()[1])
             away = f"postgresql://nobody@127.0.0.1:{port}/none?connect_timeout=1"
             for address, its_port, named in (
-                (migrated, port, "TTR_PORT"),
+                (database, port, "TTR_PORT"),
                 (away, "0", "TTR_DATABASE_URL"),
             ):
                 ended = command(address, "serve", TTR_WORKERS="2", TTR_PORT=its_port)
@@ -323,6 +320,14 @@ def test_listen_options(option: list[str]) -> None:
 def kill(number: int) -> None:
     """Kill a process of ours."""
     os.kill(number, signal.SIGKILL)
+
+
+def migrated() -> str:
+    """Return the address of a new database of a PostgreSQL, with all tables."""
+    address = postgresql()
+    with closing(Store(read_config({"TTR_DATABASE_URL": address}).database_url)) as store:
+        store.migrate()
+    return address
 
 
 def create_until_closed(running: Cluster, statuses: list[int], begun: threading.Barrier) -> None:
