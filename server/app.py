@@ -36,6 +36,7 @@ from server.hub import Hub
 from server.limits import NOTED, Limits, send_answer
 from server.observe import Metrics
 from server.tickets import Tickets
+from server.token_endpoint import OPERATIONS, TokenEndpoint
 from server.wire import dumps, refusal
 from ttrules.book import shipped
 from ttrules.page import page_of, policy
@@ -117,7 +118,8 @@ def make(
     # Built now, so that a document which cannot be mounted stops the start and not a request.
     stack = app.middleware
     stack.app, stack.middleware_stack = stack._build_middleware_stack()  # noqa: SLF001
-    tokens = _Tokens(Shortcut(app, operations, auth, bases[0]), auth)
+    endpoint = TokenEndpoint(auth, store, config)
+    tokens = _Tokens(Shortcut(app, operations, auth, bases[0]), endpoint)
     allow = [each for spec in specs for each in document.methods(spec)]
     return Limits(tokens, config, metrics, bases=bases, allow=allow)
 
@@ -178,24 +180,26 @@ class _Unchecked:
 
 
 class _Tokens:
-    """An ASGI application that answers /oauth2/token, which is not in the API's base path."""
+    """An ASGI application that answers the addresses of OAuth 2.0, which no document has."""
 
-    def __init__(self, app: App, auth: Auth) -> None:
+    def __init__(self, app: App, endpoint: TokenEndpoint) -> None:
         self._app = app
-        self._auth = auth
+        self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request for a token; let others pass."""
-        if scope["type"] != "http" or scope["path"] != "/oauth2/token":
+        """Answer a request about tokens; let others pass."""
+        if scope["type"] != "http" or scope["path"] not in OPERATIONS:
             await self._app(scope, receive, send)
             return
-        scope[NOTED]["operation"] = "grantToken"
-        if scope["method"] != "POST":
-            refused = Refused("methodNotAllowed", headers={"Allow": "POST"})
-            answer = refusal(refused, scope["headers"])
-        else:
-            body = (await receive())["body"]
-            answer = await self._auth.token(scope["headers"], body, address_of(scope))
+        scope[NOTED]["operation"] = OPERATIONS[scope["path"]]
+        answer = await self._endpoint.answer(
+            scope["method"],
+            scope["path"],
+            query=scope["query_string"],
+            given=scope["headers"],
+            raw=(await receive())["body"],
+            address=address_of(scope),
+        )
         await send_answer(answer, send)
 
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from server.errors import Refused
 from server.sentences import Told
-from server.wire import refusal
+from server.wire import FORM, refusal_at
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
@@ -59,6 +59,8 @@ _FRAMING: Final = frozenset({_TYPE, _SIZE, _CODING})
 _WITH_BODY: Final = frozenset({"POST", "PATCH", "PUT"})
 #: The paths, behind a base path, that are sent tickets.
 _TAKE_TICKETS: Final = ("/troubleTicket", "/check")
+#: The paths that are asked every few seconds by what watches the server.
+_PROBES: Final = ("/health/", "/metrics")
 _REDIRECTS: Final = {301, 302, 307, 308}
 access = logging.getLogger("server.access")
 log = logging.getLogger(__name__)
@@ -206,7 +208,8 @@ class _Exchange:
             # A framework's idea of a path; here every address has one spelling.
             self._is_replaced = True
             await send_answer(
-                refusal(Refused("notFound"), self._scope["headers"]), self._send_as_ours
+                refusal_at(self._path, Refused("notFound"), self._scope["headers"]),
+                self._send_as_ours,
             )
         elif not self._is_replaced:
             await self._send_as_ours(message)
@@ -239,22 +242,27 @@ class _Exchange:
     async def _refuse(self, refused: Refused) -> None:
         """Answer with a refusal, unless an answer has begun: then nothing can be said any more."""
         if self.status == 0:
-            await send_answer(refusal(refused, self._scope["headers"]), self.send)
+            answer = refusal_at(self._path, refused, self._scope["headers"])
+            await send_answer(answer, self.send)
 
     def tell(self) -> None:
         """Log the exchange, and count it."""
         seconds = time.perf_counter() - self._begun
         operation = self._noted.get("operation", "none")
         self._limits._metrics.answered(operation, self.status, seconds)  # noqa: SLF001
-        if access.isEnabledFor(logging.INFO):
+        # A probe that succeeds comes every few seconds and says nothing new.
+        is_quiet = self._path.startswith(_PROBES) and self.status < 400  # noqa: PLR2004
+        level = logging.DEBUG if is_quiet else logging.INFO
+        if access.isEnabledFor(level):
             told = {
                 "method": "HEAD" if self._is_head else self._scope["method"],
                 "path": self._path,
                 "status": self.status,
                 "milliseconds": round(seconds * 1000, 2),
+                "client": (self._scope.get("client") or ("", 0))[0],
                 **self._noted,
             }
-            access.info("answered", extra=told)
+            access.log(level, "answered", extra=told)
 
 
 async def send_answer(answer: Answer, send: Send) -> None:
@@ -274,6 +282,10 @@ def _media_type(text: str) -> str:
     media_type = media_type.strip().lower()
     if _MEDIA_TYPE.fullmatch(media_type) is None:
         raise Refused("unsupportedMediaType")
+    if (
+        media_type == FORM
+    ):  # its coding is UTF-8, whatever the parameters say (RFC 6749, appendix B)
+        return media_type
     charset = _CHARSET.search(parameters)
     if charset is not None and charset[1].lower() not in _CHARSETS:
         raise Refused("unsupportedMediaType", Told("charset"))

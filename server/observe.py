@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: The members of a record that are not for the line, or stand there under other names.
 _USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
-_NOISY: Final = ("connexion", "uvicorn.access", "httpx", "limits")
+_NOISY: Final = ("connexion", "uvicorn.access", "httpx")
 
 
 class _Lines(logging.Formatter):
