@@ -25,6 +25,7 @@ from connexion.middleware import MiddlewarePosition
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from server import backoffice, checkpage, document, outbox
 from server.auth import CHALLENGES, Auth, security_map
@@ -32,8 +33,9 @@ from server.checker import Checker
 from server.dispatch import Dispatch, Operations, Shortcut, Side, address_of
 from server.errors import BY_STATUS, Refused
 from server.events import Events
+from server.hrefs import Hrefs
 from server.hub import Hub
-from server.limits import NOTED, Limits, send_answer
+from server.limits import NOTED, Limits, send_answer, with_media_types
 from server.observe import Metrics
 from server.tickets import Tickets
 from server.token_endpoint import OPERATIONS, TokenEndpoint
@@ -56,6 +58,17 @@ if TYPE_CHECKING:
     from server.wire import Operation
 
 log = logging.getLogger(__name__)
+
+#: The headers that a page of another origin may send, and those that it may read.
+_CORS_REQUEST: Final = (
+    *("Authorization", "Content-Type", "Accept-Language", "Idempotency-Key"),
+    *("If-Match", "If-None-Match", "X-Request-Id"),
+)
+_CORS_ANSWER: Final = (
+    *("Accept-Patch", "Allow", "Content-Language", "ETag", "Link", "Location", "Retry-After"),
+    *("Ticket-Unsupported-Members", "WWW-Authenticate", "X-Request-Id"),
+    *("X-Result-Count", "X-Total-Count"),
+)
 
 
 def make(
@@ -121,7 +134,9 @@ def make(
     endpoint = TokenEndpoint(auth, store, config)
     tokens = _Tokens(Shortcut(app, operations, auth, bases[0]), endpoint)
     allow = [each for spec in specs for each in document.methods(spec)]
-    return Limits(tokens, config, metrics, bases=bases, allow=allow)
+    types = [each for spec in specs for each in document.media_types(spec)]
+    limits = Limits(tokens, config, metrics, bases=bases, allow=allow, media_types=types)
+    return with_cors(limits, config, bases) if config.cors_origins else limits
 
 
 def _nothing() -> None:
@@ -138,9 +153,10 @@ def _sides(
     """Yield the sides, with the function of each operation by its operationId."""
     shapes = specs[0]["components"]["schemas"]
     events = Events(shipped().data["lifecycle"], shapes)
-    tickets = Tickets(store, shipped(), events, wake)
+    hrefs = Hrefs(config.path_prefix, document.base_path(specs[0]))
+    tickets = Tickets(store, shipped(), events, wake, hrefs)
     hub = Hub(store, config, shapes, events, wake)
-    any_tickets = Tickets(store, backoffice.book(), events, wake, by="provider")
+    any_tickets = Tickets(store, backoffice.book(), events, wake, hrefs, by="provider")
     outgoing = backoffice.Outgoing(store, wake)
     roles: dict[Role, dict[str, Operation]] = {
         "operator": {
@@ -167,6 +183,34 @@ def _sides(
         address = config.path_prefix + document.base_path(spec)
         takes, public = document.with_body(spec), document.public(spec)
         yield Side(role, address, operations, takes, public)
+
+
+def with_cors(app: App, config: Config, bases: Sequence[str]) -> App:
+    """Return an application whose API may be used from pages of other origins (CORS).
+
+    The layer is the outermost, so that a page can read every answer, a refusal included; it answers
+    a preflight itself. Health, numbers and pages are not for pages of other origins.
+    """
+    origins = config.cors_origins
+    shared = CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "POST", "PATCH", "DELETE"),
+        allow_headers=_CORS_REQUEST,
+        expose_headers=_CORS_ANSWER,
+    )
+    paths = tuple(
+        f"{prefix}{path}"
+        for prefix in dict.fromkeys(("", config.path_prefix))
+        for path in (*(f"{base}/" for base in bases), "/oauth2/", "/openapi.json")
+    )
+
+    async def choose(scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the layer answer for paths of the API only."""
+        is_api = scope["type"] == "http" and scope["path"].startswith(paths)
+        await (shared if is_api else app)(scope, receive, send)
+
+    return choose
 
 
 class _Unchecked:
@@ -206,6 +250,7 @@ class _Tokens:
 async def _refused(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
     """Tell any error in the one shape."""
     refused = error if isinstance(error, Refused) else _as_refused(error)
+    refused = with_media_types(refused, request.scope)
     if refused.status >= 500 and refused is not error:  # noqa: PLR2004
         log.error("a request failed", exc_info=error, extra=request.scope[NOTED])
     answer = refusal(refused, request.scope["headers"])

@@ -24,8 +24,10 @@ from ttrules.codes import closest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: What stands between the user and the host of an address.
-_PASSWORD: Final = re.compile(r"(?<=:)[^/]*(?=@)")
+#: What may be a user and a password in an address, also in a malformed one.
+_CREDENTIALS: Final = re.compile(r"(?<=//).*(?=@)", re.DOTALL)
+#: A scheme, a host and perhaps a port, as browsers send it (RFC 6454, section 6.2).
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 #: How many bytes a key must have that signatures are made with (RFC 2104, section 3).
 _KEY_SIZE: Final = 32
 #: By how many seconds a claim of an event outlives the attempt that it is for.
@@ -36,7 +38,7 @@ _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 class BadSetting(Exception):  # noqa: N818 - a statement
     """A variable has a value that it cannot have, or is none.
 
-    `value` is None then, and where it is a secret.
+    `value` is None then, and where it may contain a secret.
     """
 
     def __init__(self, name: str, value: str | None, expected: str) -> None:
@@ -44,14 +46,14 @@ class BadSetting(Exception):  # noqa: N818 - a statement
         self.name, self.value, self.expected = name, value, expected
 
     def __str__(self) -> str:
-        """Say what to set; a password in an address is not told."""
+        """Return what to set; credentials in an address are masked."""
         if self.name not in SETTINGS:
             nearest = closest(self.name, SETTINGS)
             hint = f" Did you mean {nearest}?" if nearest else ""
             return f"Unset {self.name}: there is no such setting.{hint}"
         if self.value is None:
             return f"Set {self.name} to {self.expected}."
-        value = _PASSWORD.sub("***", self.value)
+        value = _CREDENTIALS.sub("***", self.value)
         return f"Set {self.name} to {self.expected}: {value!r} is not."
 
 
@@ -97,6 +99,14 @@ def _file(value: str) -> str:
     return value
 
 
+def _origins(value: str) -> tuple[str, ...]:
+    origins = tuple(each.strip().lower() for each in value.split(",")) if value.strip() else ()
+    for origin in origins:
+        if origin != "*" and not _ORIGIN.fullmatch(origin):
+            raise ValueError
+    return origins
+
+
 def _level(value: str) -> int:
     return {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}[value]
 
@@ -127,11 +137,14 @@ def _database(value: str) -> str:
     elif scheme not in {"sqlite", "postgresql+psycopg"}:
         raise ValueError
     try:
-        name = make_url(value).database
+        url = make_url(value)
+        url.get_dialect()().create_connect_args(url)
     except ArgumentError:
         raise ValueError from None
-    if scheme == "sqlite" and name in {None, "", ":memory:"}:
+    if scheme == "sqlite" and url.database in {None, "", ":memory:"}:
         raise ValueError  # each connection would have tickets of its own
+    if "@" in (url.host or ""):
+        raise ValueError  # the end of a password in which @ is not written as %40
     return value
 
 
@@ -143,10 +156,20 @@ class Setting:
     read: Callable[[str], Any]
     expected: str
     meaning: str
+    is_secret: bool = False
 
 
-def _setting(default: str, read: Callable[[str], Any], expected: str, meaning: str) -> Any:  # noqa: ANN401 - as field()
-    setting = Setting(default=default, read=read, expected=expected, meaning=meaning)
+def _setting(
+    default: str,
+    read: Callable[[str], Any],
+    expected: str,
+    meaning: str,
+    *,
+    is_secret: bool = False,
+) -> Any:  # noqa: ANN401 - as field()
+    setting = Setting(
+        default=default, read=read, expected=expected, meaning=meaning, is_secret=is_secret
+    )
     return field(default=read(default), metadata={"setting": setting})
 
 
@@ -158,7 +181,8 @@ class Config:
         "sqlite:///var/tickets.db",
         _database,
         "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
-        "Where tickets are kept.",
+        "Where tickets are kept. Write what an address reserves in a password as %40 and so on.",
+        is_secret=True,
     )
     host: str = _setting("127.0.0.1", str, "an address", "The address to listen at.")
     port: int = _setting("8080", _port, "a port", "The port; 0 takes any that is free.")
@@ -199,6 +223,13 @@ class Config:
         "seconds",
         "How long requests may take to finish once the server is told to stop.",
     )
+    cors_origins: tuple[str, ...] = _setting(
+        "",
+        _origins,
+        "nothing, *, or origins such as https://app.example.com, separated by commas",
+        "The origins whose pages may use the API in a browser (CORS); * allows all. Credentials are"
+        " only what a page sends itself, never what the browser has stored.",
+    )
     failed_logins: int = _setting(
         "10",
         _count,
@@ -227,6 +258,7 @@ class Config:
         "at least 32 random bytes in base64",
         "What the keys that sign events are derived from; all processes need the same. With SQLite"
         " one is made beside the database when there is none.",
+        is_secret=True,
     )
     events_kept: int = _setting(
         "30",
@@ -285,6 +317,7 @@ class Config:
         _matching(r"(?:[^:\s]+:.*)?"),
         "NAME:SECRET",
         "As whom these commands ask; on a sandbox's machine as `provider` when it is not set.",
+        is_secret=True,
     )
 
     @property
@@ -312,7 +345,7 @@ def read_config(environment: Mapping[str, str]) -> Config:
             try:
                 values[name] = setting.read(environment[variable])
             except (ValueError, KeyError):
-                told = None if setting.read is _key else environment[variable]
+                told = None if setting.is_secret else environment[variable]
                 raise BadSetting(variable, told, setting.expected) from None
     for variable in environment:
         if variable.startswith("TTR_") and variable not in SETTINGS:

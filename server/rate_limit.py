@@ -2,8 +2,7 @@
 
 A key is any hashable value; for a client it contains the network of its address. Time is monotonic,
 so that a clock that is set back or forward neither locks a client out nor lets it in early. Memory
-is bounded: a limit keeps at most MAX_KEYS keys; when there are more, the one whose last event is the
-oldest is forgotten.
+is bounded: a limit keeps at most MAX_KEYS keys and forgets the one whose last event is the oldest.
 """
 
 from __future__ import annotations

@@ -31,6 +31,10 @@ SENTENCES: Final[dict[str, str]] = {
     "correct_body": "Correct the body: {why}.",
     "operations": "Send a list of operations as {media_type}.",
     "object": "Send an object as {media_type}.",
+    "test": "Read the ticket again and compute the patch anew: {why}.",
+    "wrapped": "Send the ticket itself as the body: it is inside {place}.",
+    "one_ticket": "Send one ticket in each request: the body is a list.",
+    "json_string": "Send the ticket as a JSON object: the body is a string that contains JSON.",
     # What hub and listener ask of a body.
     "send_member": "Send {place}.",
     "correct_member": "Correct {place}: it is not what the document says.",
@@ -58,8 +62,10 @@ SENTENCES: Final[dict[str, str]] = {
     # Headers.
     "key": "Write Idempotency-Key as 1 to 255 visible characters.",
     "if_match": 'Write If-Match as * or a list of tags such as "3".',
+    "if_none_match": 'Write If-None-Match as * or a list of tags such as "3".',
     "length": "Write Content-Length as a whole number.",
     "typed": "Send a Content-Type with the body.",
+    "types": "Send the body with one of these Content-Types: {types}.",
     "charset": "Send the body as UTF-8.",
     "at_most": "Send at most {bound} bytes.",
     "parts": "Send at most {most} values and lines together.",

@@ -1,9 +1,9 @@
 """The token endpoint: POST /oauth2/token, the client-credentials grant (RFC 6749, section 4.4).
 
-POST /oauth2/revoke revokes a token (RFC 7009). Every answer of 400 or more has the form of RFC 6749,
-section 5.2, also those to a request that the outer layers reject (`wire.refusal_at`). There are no
-scopes: a token allows what its operator may do. A requested scope is returned unchanged, since
-clients compare it with what they asked for.
+POST /oauth2/revoke revokes a token (RFC 7009). Every answer of 400 or more has the form that RFC
+6749 gives in section 5.2, also those to a request that the outer layers reject (see
+`wire.refusal_at`). There are no scopes: a token allows what its operator may do. A requested scope
+is returned unchanged, since clients compare it with what they asked for.
 """
 
 from __future__ import annotations
