@@ -8,6 +8,7 @@ is bounded: a limit keeps at most MAX_KEYS keys and forgets the one whose last e
 from __future__ import annotations
 
 import ipaddress
+import re
 import time
 from collections import OrderedDict
 from functools import lru_cache
@@ -24,6 +25,8 @@ MAX_KEYS: Final = 10_000
 #: The length of the IPv6 prefix that counts as one client: what one subscriber is assigned at least
 #: (RFC 6177), so that rotating addresses within it gains nothing.
 _IPV6_PREFIX: Final = 64
+#: An IPv6 address in brackets, or an IPv4 address with a port.
+_WITH_PORT: Final = re.compile(r"\[(.*)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 
 class RateLimit:
@@ -53,11 +56,12 @@ class RateLimit:
 def network_of(address: str) -> str:
     """Return the network that counts as one client: an IPv4 address, or the /64 of an IPv6 one.
 
-    An IPv4 address that is written as IPv6 (``::ffff:192.0.2.1``) is the IPv4 address. What is not
-    an IP address, such as the path of a socket, is returned unchanged.
+    An IPv4 address that is written as IPv6 (``::ffff:192.0.2.1``) is the IPv4 address; a port that a
+    proxy has added is ignored. Any other text is returned unchanged.
     """
+    with_port = _WITH_PORT.fullmatch(address)
     try:
-        found = ipaddress.ip_address(address)
+        found = ipaddress.ip_address(with_port[1] or with_port[2] if with_port else address)
     except ValueError:
         return address
     if isinstance(found, ipaddress.IPv6Address):
