@@ -56,8 +56,8 @@ class RateLimit:
 def network_of(address: str) -> str:
     """Return the network that counts as one client: an IPv4 address, or the /64 of an IPv6 one.
 
-    An IPv4 address that is written as IPv6 (``::ffff:192.0.2.1``) is the IPv4 address; a port that a
-    proxy has added is ignored. Any other text is returned unchanged.
+    An IPv4 address that is written as IPv6 (``::ffff:192.0.2.1``) is the IPv4 address. A port
+    that a proxy has added is ignored. Any other text is returned unchanged.
     """
     with_port = _WITH_PORT.fullmatch(address)
     try:

@@ -139,16 +139,7 @@ class TestAddresses:
                 ]
                 same = api.patch(path, data=json.dumps(operations), headers=OPERATIONS)
                 assert (same.status_code, same.headers["ETag"]) == (200, '"4"')
-                wrongs: tuple[Any, ...] = (
-                    f"x{href}",
-                    f"{href}/",
-                    new["id"],
-                    "",
-                    None,
-                    5,
-                    {},
-                    f"//h{href}?",
-                )
+                wrongs: list[Any] = [f"x{href}", f"{href}/", new["id"], "", None, 5, {}]
                 for wrong in wrongs:
                     refused = api.patch(path, json={**MERGE, "href": wrong})
                     assert refused.status_code == 400, wrong
@@ -217,10 +208,8 @@ class TestWrapped:
             assert answer["violations"]
         wrapped = {"troubleTicket": {"status": "acknowledged"}}
         answer = api.patch(f"/troubleTicket/{number}", json=wrapped).json()
-        assert (answer["code"], "/troubleTicket" in answer["message"]) == (
-            "requirementsNotMet",
-            True,
-        )
+        assert answer["code"] == "requirementsNotMet"
+        assert "/troubleTicket" in answer["message"]
 
     @pytest.mark.parametrize(
         ("body", "key"),
@@ -352,11 +341,8 @@ class TestOrigins:
                     False,
                 )
         lines = [json.loads(each) for each in log.read_text("utf-8").splitlines()]
-        answered = {
-            each["status"]: each
-            for each in reversed(lines)
-            if each.get("path") == f"{BASE}/troubleTicket"
-        }
+        lists = [each for each in lines if each.get("path") == f"{BASE}/troubleTicket"]
+        answered = {each["status"]: each for each in reversed(lists)}
         assert (answered[200]["operator"], answered[200]["client"]) == (NAMES[0], "127.0.0.1")
         assert "operator" not in answered[401]
         assert not any("/health" in each.get("path", "") for each in lines)
