@@ -75,7 +75,9 @@ class Metrics:
             "ttr_requests_under_way", "Requests being answered.", registry=self.registry
         )
         self.hashed = Counter(
-            "ttr_secrets_hashed", "Secrets that were hashed to check them.", registry=self.registry
+            "ttr_secrets_hashed",
+            "Secrets of an earlier release that were verified by a slow hash.",
+            registry=self.registry,
         )
         self.waiting = Gauge(
             "ttr_jobs_waiting", "Changes that wait for the writer.", registry=self.registry
