@@ -223,7 +223,7 @@ class TestNumbers:
     """/metrics."""
 
     def test_counts(self, tmp_path: Path) -> None:
-        """Requests are counted by operation and status, slow hashes when needed, jobs while waiting."""
+        """Requests are counted by operation and status, slow hashes and waiting jobs by number."""
         with serving(f"sqlite:///{tmp_path}/t.db") as running:
             api = running.client()
             number = api.created()["id"]
