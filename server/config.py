@@ -93,7 +93,7 @@ class Config:
         "sqlite:///var/tickets.db",
         types.database,
         "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
-        "Where tickets are kept.",
+        "Where tickets are kept. Write what an address reserves in a password as %40 and so on.",
         is_address=True,
     )
     host: str = _setting(
@@ -143,6 +143,13 @@ class Config:
         types.seconds,
         "seconds",
         "How long requests may take to finish once the server is told to stop.",
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "",
+        types.origins,
+        "nothing, *, or origins such as https://app.example.com, separated by commas",
+        "The origins whose pages may use the API in a browser (CORS); * allows all. Credentials are"
+        " only what a page sends itself, never what the browser has stored.",
     )
     failed_logins: int = _setting(
         "10",

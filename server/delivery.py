@@ -276,7 +276,7 @@ class Delivery:
                 "event": claimed.id,
                 "event_name": claimed.name,
                 "ticket": claimed.ticket,
-                "operator": claimed.to.operator,
+                "operator": claimed.to.name,
                 "attempt": claimed.attempts,
                 "status": outcome.status,
                 "error": outcome.error,

@@ -162,7 +162,10 @@ def _parted(ticket: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
             attachments.append({**attachment, "content": _MARK + digest})
         else:
             attachments.append(attachment)
-    parted = {**ticket, "attachment": attachments} if contents else ticket
+    # The address is computed for each answer.
+    parted = {name: value for name, value in ticket.items() if name != "href"}
+    if contents:
+        parted["attachment"] = attachments
     return dumps(parted).decode(), contents
 
 

@@ -58,6 +58,7 @@ class Subscribed(NamedTuple):
     query: str | None
     version: int
     since: int | None
+    name: str
 
 
 class Claimed(NamedTuple):
@@ -152,6 +153,7 @@ _WAITED_FOR: Final = Prepared(
         subscription.c.query,
         operators.c.signing_version,
         operators.c.signing_since,
+        operators.c.name,
     )
     .join(operators, operators.c.id == subscription.c.operator)
     .where(subscription.c.disabled.is_(None), exists().where(_IS_DUE))

@@ -43,6 +43,8 @@ MOST_WORKERS: Final = 256
 LONGEST_LEASE: Final = 600
 #: A host name whose last label is not a number: a resolver reads `0` as all addresses.
 _HOST: Final = re.compile(r"(?:[A-Za-z0-9_-]{1,63}\.)*[A-Za-z][A-Za-z0-9-]{0,62}\.?")
+#: A scheme, a host and perhaps a port, as browsers send it (RFC 6454, section 6.2).
+_ORIGIN: Final = re.compile(r"https?://(?:[a-z0-9.-]+|\[[0-9a-f:]+\])(?::[0-9]{1,5})?")
 #: What a server can show without credentials.
 PAGES: Final = ("documents", "ui", "matrix", "metrics")
 
@@ -107,6 +109,14 @@ def proxies(value: str) -> str:
     return value
 
 
+def origins(value: str) -> tuple[str, ...]:
+    """Return the origins of a list, in lower case; `*` stands for all."""
+    found = tuple(each.strip().lower() for each in value.split(",")) if value.strip() else ()
+    if not all(each == "*" or _ORIGIN.fullmatch(each) for each in found):
+        raise ValueError
+    return found
+
+
 def web_address(value: str) -> str:
     """Return an address of a server, without a query."""
     parts = urlsplit(value)
@@ -169,11 +179,14 @@ def database(value: str) -> str:
     elif scheme not in {"sqlite", "postgresql+psycopg"}:
         raise ValueError
     try:
-        name = make_url(value).database
+        url = make_url(value)
+        url.get_dialect()().create_connect_args(url)
     except ArgumentError:
         raise ValueError from None
-    if scheme == "sqlite" and name in {None, "", ":memory:"}:
+    if scheme == "sqlite" and url.database in {None, "", ":memory:"}:
         raise ValueError  # each connection would have tickets of its own
+    if "@" in (url.host or ""):
+        raise ValueError  # the end of a password in which @ is not written as %40
     return value
 
 

@@ -70,6 +70,23 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "TTR_MAX_HEADERS": (16 << 10, {"1K": 1024}, []),
     "TTR_BODY_TIMEOUT": (10.0, {"0.5": 0.5, "86399": 86_399.0}, ["0.09"]),
     "TTR_SHUTDOWN_TIMEOUT": (30.0, {"1": 1.0}, []),
+    "TTR_CORS_ORIGINS": (
+        (),
+        {
+            "": (),
+            " ": (),
+            "*": ("*",),
+            "https://a.example": ("https://a.example",),
+            "https://A.example:8443, http://localhost:3000": (
+                *("https://a.example:8443", "http://localhost:3000"),
+            ),
+            "http://[::1]:3000": ("http://[::1]:3000",),
+        },
+        [
+            *("a.example", "https://a.example/", "https://a.example/x", "https://*.example", ","),
+            *("null", "https://a.example,", "file:///", "https://u:p@a.example", "https://a b"),
+        ],
+    ),
     "TTR_FAILED_LOGINS": (10, {"1": 1, "999999": 999_999}, ["0", "-1", "many", "1000000"]),
     "TTR_FAILED_LOGINS_PER_ADDRESS": (100, {"1": 1}, ["0", ""]),
     "TTR_TOKEN_LIFETIME": (3600, {"1": 1, "86400": 86_400}, ["0.5", "1.0", "0", "86401", ""]),
@@ -282,19 +299,43 @@ def test_unknown() -> None:
 
 
 def test_password() -> None:
-    """The password in an address of a database is not told."""
-    with pytest.raises(BadSetting) as refused:
-        read_config({"TTR_DATABASE_URL": "mysql://me:ge@heim@host/name"})
-    assert "heim" not in str(refused.value)
-    assert "mysql://me:***@host/name" in str(refused.value)
+    """No part of a setting that contains a secret is repeated, however it is malformed."""
+    for variable, text in SECRETS:
+        with pytest.raises(BadSetting) as refused:
+            read_config({variable: text})
+        assert refused.value.name == variable
+        assert "geheim" not in f"{refused.value} {refused.value!r}", text
 
 
-def test_key() -> None:
-    """A key that is too short, or no base64, is not told."""
+#: Malformed settings that contain a secret.
+SECRETS = (
+    ("TTR_SIGNING_KEY", "geheim"),
+    ("TTR_BACKOFFICE_USER", "geheim"),
+    ("TTR_BACKOFFICE_USER", "my name:geheim"),
+    ("TTR_BACKOFFICE_USER", ":geheim"),
+    ("TTR_BACKOFFICE_USER", "provider:geheim\n"),
+    *(
+        ("TTR_DATABASE_URL", text)
+        for text in (
+            "mysql://me:geheim@host/name",
+            "mysql://me:ge@geheim@host/name",
+            "postgresql://me:x@geheim@host/name",
+            "postgresql://me:ge/geheim@host:x/name",
+            "postgresql:me:geheim@host/name",
+            "postgresql//me:geheim@host/name",
+            "postgresql://me:geheim@host:port/name",
+            "postgresql://host/name?password=geheim&port=x",
+            "mysql://host/name?password=geheim",
+        )
+    ),
+)
+
+
+def test_credentials_in_an_address() -> None:
+    """Credentials in another address are masked."""
     with pytest.raises(BadSetting) as refused:
-        read_config({"TTR_SIGNING_KEY": "Z2VoZWlt"})
-    assert refused.value.name == "TTR_SIGNING_KEY"
-    assert "Z2VoZWlt" not in str(refused.value)
+        read_config({"TTR_BACKOFFICE_URL": "http://me:geheim@host"})
+    assert "'http://***@host'" in str(refused.value)
 
 
 def test_workers() -> None:
