@@ -128,8 +128,9 @@ def name_problems(source: Source, entities: Entities) -> Iterator[Problem]:
     decided = source.value
     rows = [f"{entity}.{field}" for entity, fields in entities.items() for field in fields]
     named: list[tuple[Place, str]] = [
-        (("immutable", "fields", entity, index), f"{entity}.{field}")
-        for entity, fields in decided.get("immutable", {}).get("fields", {}).items()
+        ((section, "fields", entity, index), f"{entity}.{field}")
+        for section in ("immutable", "append_only")
+        for entity, fields in decided.get(section, {}).get("fields", {}).items()
         for index, field in enumerate(fields)
     ]
     named += [
@@ -143,6 +144,21 @@ def name_problems(source: Source, entities: Entities) -> Iterator[Problem]:
     anywhere = {field: None for fields in entities.values() for field in fields}
     identity = decided.get("identity", {}).get("fields", ())
     yield from _unknown(source, ("identity", "fields"), identity, anywhere, "any entity has")
+
+
+def append_problems(source: Source, entities: Entities, root: str) -> Iterator[Problem]:
+    """Yield the append-only fields that are no lists of objects of the root."""
+    for entity, fields in source.value.get("append_only", {}).get("fields", {}).items():
+        at: Place = ("append_only", "fields", entity)
+        if entity in entities and entity != root:
+            message = f"only lists of the root {root} can be append-only: a change may remove others"
+            yield source.problem(at, message, key=True)
+            continue
+        for index, name in enumerate(fields):
+            field = entities.get(entity, {}).get(name)
+            if field is not None and not (field.many and field.entity):
+                message = f"{name} is not a list of objects, so nothing can be appended to it"
+                yield source.problem((*at, index), message)
 
 
 def lifecycle_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[Problem]:
@@ -173,6 +189,10 @@ def lifecycle_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[
                 message = f"this move from {status!r} stands here a second time"
                 yield source.problem(("moves", status, index, "to"), message)
             seen.add(move["to"])
+    accepts = source.value.get("final", {}).get("accepts", ())
+    yield from _unknown(source, ("final", "accepts"), accepts, fields, "the root has")
+    if "final" in source.value and all(moves.values()):
+        yield source.problem(("final",), "every status has a move, so none is final", key=True)
     yield from _carries_problems(source, fields)
 
 
