@@ -57,12 +57,10 @@ class Found:
         number: str = self.contents["id"]
         return number[:SHORT]
 
-    def noting(self, text: str) -> dict[str, Any]:
-        """Return the operation that adds a note, whether there are notes or not."""
-        made = {"text": text}
-        if self.contents.get("note"):
-            return {"op": "add", "path": "/note/-", "value": made}
-        return {"op": "add", "path": "/note", "value": [made]}
+    @staticmethod
+    def noting(text: str, author: str) -> dict[str, Any]:
+        """Return the operation that adds a note."""
+        return {"op": "add", "path": "/note/-", "value": {"author": author, "text": text}}
 
 
 class Backoffice:
@@ -72,8 +70,9 @@ class Backoffice:
         self._root = root.rstrip("/") + BASE
         self._session = requests.Session()
         self._session.trust_env = False
-        name, _, secret = user.partition(":")
-        self._session.auth = HTTPBasicAuth(name.encode(), secret.encode())
+        #: The name of the client, which is the author of its notes.
+        self.name, _, secret = user.partition(":")
+        self._session.auth = HTTPBasicAuth(self.name.encode(), secret.encode())
 
     def ask(self, method: str, path: str, **more: Any) -> requests.Response:  # noqa: ANN401
         """Return the answer to a request. Raises Refusal, and what requests raises."""

@@ -23,7 +23,7 @@ from server.sentences import Told
 from server.wire import JSON_PATCH, Answer, dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable
     from datetime import datetime
 
     from sqlalchemy import Connection

@@ -240,9 +240,7 @@ class Book:
         with suppress(Exception):  # it is no verdict, and to_plain knows what the engine met
             if self.passes(name)(payload):
                 return dict(payload)
-        stored: dict[str, Any] = self._changes.senders(
-            to_plain(payload), self.data["root"], name
-        )
+        stored: dict[str, Any] = self._changes.senders(to_plain(payload), self.data["root"], name)
         return stored
 
     def _unselected(

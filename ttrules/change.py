@@ -102,7 +102,7 @@ class Changes:
         if isinstance(raw, dict):
             lists = self._appended(raw, stored, touched, process)
             placed = [each for each in placed if not _is_kept(lists, each[0])]
-            placed = _joined(placed, self._altered(lists, raw, process))
+            placed = _joined(placed, self._altered(lists, process))
             column = self.columns[process]
             settling = _Settling(self.data, self.rules[process], column, placed, lists)
             ticket = settling.object_of(raw, stored, self.data["root"], ())
@@ -174,16 +174,15 @@ class Changes:
     ) -> dict[str, Appended]:
         """Return what a change does to the append-only lists that it touches, by their names."""
         root, found = self.data["root"], {}
-        written: dict[Path, set[int]] = {}
+        reached: dict[Path, dict[Any, bool]] = {}
         for path, deep in touched.items():
-            index = path[1] if path[1:] else None
-            places = written.setdefault(path[:1], set())
-            if deep and isinstance(index, int) and len(path) == 2:  # noqa: PLR2004 - (name, index)
-                places.add(index)
+            places = reached.setdefault(path[:1], {})
+            if path[1:]:
+                places[path[1]] = places.get(path[1], False) or (deep and not path[2:])
         for name in self.append_only:
             row = self.data["entities"][root][name]
             is_sent = row["requirements"][self.columns[process]] not in {"P", "-"}
-            if not is_sent or not {(name,), ()} & written.keys():
+            if not is_sent or not {(name,), ()} & reached.keys():
                 continue
             before, after = _listed(stored, name), raw.get(name)
             content = partial(self.senders, entity=row["entity"], process=process)
@@ -193,13 +192,10 @@ class Changes:
             elif touched.get((name,)) or touched.get(()):
                 found[name] = appended(before, after, content, names)
             else:
-                places = frozenset(written[name,])
-                found[name] = edited(before, after, places, content, names)
+                found[name] = edited(before, after, reached[name,], content, names)
         return found
 
-    def _altered(
-        self, lists: Mapping[str, Appended], raw: _Object, process: str
-    ) -> Iterator[Placed]:
+    def _altered(self, lists: Mapping[str, Appended], process: str) -> Iterator[Placed]:
         """Yield a finding where a change would alter or remove an item of an append-only list."""
         rules, root = self.rules[process], self.data["root"]
         for name, change in lists.items():
@@ -281,7 +277,7 @@ class _Settling:
     that was altered though it may not be.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - a process, what was found, and what lists become
+    def __init__(
         self,
         data: Mapping[str, Any],
         rules: Rules,

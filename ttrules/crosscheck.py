@@ -151,7 +151,9 @@ def append_problems(source: Source, entities: Entities, root: str) -> Iterator[P
     for entity, fields in source.value.get("append_only", {}).get("fields", {}).items():
         at: Place = ("append_only", "fields", entity)
         if entity in entities and entity != root:
-            message = f"only lists of the root {root} can be append-only: a change may remove others"
+            message = (
+                f"only lists of the root {root} can be append-only: a change may remove others"
+            )
             yield source.problem(at, message, key=True)
             continue
         for index, name in enumerate(fields):
@@ -189,11 +191,17 @@ def lifecycle_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[
                 message = f"this move from {status!r} stands here a second time"
                 yield source.problem(("moves", status, index, "to"), message)
             seen.add(move["to"])
-    accepts = source.value.get("final", {}).get("accepts", ())
-    yield from _unknown(source, ("final", "accepts"), accepts, fields, "the root has")
-    if "final" in source.value and all(moves.values()):
-        yield source.problem(("final",), "every status has a move, so none is final", key=True)
+    yield from _final_problems(source, fields)
     yield from _carries_problems(source, fields)
+
+
+def _final_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[Problem]:
+    """Yield what is wrong with what a final status accepts."""
+    final = source.value.get("final")
+    if final is not None:
+        yield from _unknown(source, ("final", "accepts"), final["accepts"], fields, "the root has")
+        if all(source.value["moves"].values()):
+            yield source.problem(("final",), "every status has a move, so none is final", key=True)
 
 
 def _carries_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[Problem]:

@@ -12,7 +12,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 
 #: Where a stored item would be altered or removed: the list, an item of it, or a member of an item.
 Place: TypeAlias = tuple[()] | tuple[int] | tuple[int, str]
@@ -42,7 +42,7 @@ def key(value: object) -> Hashable:
     if isinstance(value, list):
         return "array", tuple(map(key, value))
     kind = "number" if isinstance(value, (int, float)) and not isinstance(value, bool) else "other"
-    return kind, value  # type: ignore[return-value]  # what else JSON has is hashable
+    return kind, value
 
 
 def same(one: object, other: object) -> bool:
@@ -207,24 +207,25 @@ def appended(
 def edited(
     stored: list[Any],
     sent: list[Any],
-    written: frozenset[int],
+    reached: Mapping[int, bool],
     content: Callable[[Any], Any],
     names: Sequence[str],
 ) -> Appended:
     """Return what operations did to the items of a list: each stored one must still be there.
 
-    `written` are the indices of the items that an operation wrote as a whole; the others are stored
-    ones, as they were or altered in place.
+    `reached` are the indices of the items that operations reached, with whether one wrote the item
+    as a whole; all other items are stored ones, as they were.
     """
     known = _List(stored, content, names)
     whole = Items(stored, ())
     kept: dict[int, int] = {}
-    for place, item in enumerate(sent):
-        index = whole.take_equal(item)
+    for place in sorted(range(len(sent)), key=reached.__contains__):
+        index = whole.take_equal(sent[place])
         if index is not None:
             kept[place] = index
             known.items.use(index)
-    in_place, unnamed = [], []
+    in_place: list[int] = []
+    unnamed: list[int] = []
     for place, item in enumerate(sent):
         if place in kept:
             continue
@@ -232,7 +233,7 @@ def edited(
         if index is not None:
             known.compare(place, item, index, whole=known.items.use(index))
         else:
-            (unnamed if place in written else in_place).append(place)
+            (unnamed if reached.get(place) else in_place).append(place)
     for place, index in zip(in_place, known.items.free, strict=False):
         known.items.use(index)
         known.compare(place, sent[place], index, whole=True)
@@ -240,9 +241,9 @@ def edited(
         known.settle(place, sent[place])
     known.altered += [(index,) for index in known.items.free if index < len(stored)]
     last = -1
-    for place, index in kept.items():
+    for _, index in sorted(kept.items()):
         if index < last:  # the order is a part of what is stored
-            known.altered.append((min(written & kept.keys(), default=place),))
+            known.altered.append((min(reached.keys() & kept.keys()),))
             break
         last = index
     return Appended(known.new, known.altered, frozenset(kept))

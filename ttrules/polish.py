@@ -172,7 +172,7 @@ TEXTS: Final[dict[str, str]] = {
     "initial": "Nowe zgłoszenie ma wartość {status}.",
     "following": "{status}: potem {following}",
     "nothing": "nic więcej",
-    "accepts": "W statusie końcowym zgłoszenie przyjmuje tylko zmiany następujących pól: {members}.",
+    "accepts": "W statusie końcowym zgłoszenie przyjmuje tylko zmiany pól: {members}.",
     "kind": "Rodzaj",
     "about": "Dotyczy",
     "what": "Co",
