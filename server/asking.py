@@ -58,9 +58,9 @@ class Found:
         return number[:SHORT]
 
     @staticmethod
-    def noting(text: str, author: str) -> dict[str, Any]:
+    def noting(text: str) -> dict[str, Any]:
         """Return the operation that adds a note."""
-        return {"op": "add", "path": "/note/-", "value": {"author": author, "text": text}}
+        return {"op": "add", "path": "/note/-", "value": {"text": text}}
 
 
 class Backoffice:
@@ -70,9 +70,8 @@ class Backoffice:
         self._root = root.rstrip("/") + BASE
         self._session = requests.Session()
         self._session.trust_env = False
-        #: The name of the client, which is the author of its notes.
-        self.name, _, secret = user.partition(":")
-        self._session.auth = HTTPBasicAuth(self.name.encode(), secret.encode())
+        name, _, secret = user.partition(":")
+        self._session.auth = HTTPBasicAuth(name.encode(), secret.encode())
 
     def ask(self, method: str, path: str, **more: Any) -> requests.Response:  # noqa: ANN401
         """Return the answer to a request. Raises Refusal, and what requests raises."""

@@ -86,7 +86,7 @@ def show_ticket(backoffice: Backoffice, *, number: str) -> None:
 def note(backoffice: Backoffice, *, number: str, text: str) -> None:
     """Add a note to a ticket."""
     found = backoffice.ticket(number)
-    after = backoffice.change(found, [found.noting(text, backoffice.name)])
+    after = backoffice.change(found, [found.noting(text)])
     click.echo(f"{found.short}: note {len(after['note'])}")
 
 
@@ -137,7 +137,7 @@ def _move(  # noqa: PLR0913 - what a move may say
         "resolutionResult": result,
     }
     changes = [setting(name, value) for name, value in told.items() if value is not None]
-    changes += [] if text is None else [found.noting(text, backoffice.name)]
+    changes += [] if text is None else [found.noting(text)]
     after = backoffice.change(found, changes)
     click.echo(f"{found.short}: {found.contents['status']} -> {after['status']}")
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from ttrules.codes import pointer
 from ttrules.errors import ProcessNotSelected
-from ttrules.items import Appended, Items, appended, edited, same
+from ttrules.items import Appended, Items, Rule, appended, edited, same
 from ttrules.patch import Patched, merged
 from ttrules.plain import to_tree
 from ttrules.rules import make_report
@@ -172,7 +172,10 @@ class Changes:
     def _appended(
         self, raw: _Object, stored: _Object, touched: Mapping[Path, bool], process: str
     ) -> dict[str, Appended]:
-        """Return what a change does to the append-only lists that it touches, by their names."""
+        """Return what a change does to the append-only lists that it touches, by their names.
+
+        New items in `raw` get the members that they leave out and that have a default.
+        """
         root, found = self.data["root"], {}
         reached: dict[Path, dict[Any, bool]] = {}
         for path, deep in touched.items():
@@ -186,13 +189,18 @@ class Changes:
                 continue
             before, after = _listed(stored, name), raw.get(name)
             content = partial(self.senders, entity=row["entity"], process=process)
-            names = self.data["identity"]
+            defaults = self.data["defaults"].get(row["entity"], {})
+            rule = Rule(content, self.data["identity"], defaults)
             if not isinstance(after, list):
                 found[name] = Appended([], [()] if before else [], frozenset())
-            elif touched.get((name,)) or touched.get(()):
-                found[name] = appended(before, after, content, names)
+                continue
+            if touched.get((name,)) or touched.get(()):
+                found[name] = appended(before, after, rule)
             else:
-                found[name] = edited(before, after, reached[name,], content, names)
+                found[name] = edited(before, after, reached[name,], rule)
+            raw[name] = [*after]
+            for place in found[name].new:
+                raw[name][place] = rule.completed(after[place])
         return found
 
     def _altered(self, lists: Mapping[str, Appended], process: str) -> Iterator[Placed]:

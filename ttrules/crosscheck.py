@@ -161,6 +161,30 @@ def append_problems(source: Source, entities: Entities, root: str) -> Iterator[P
             if field is not None and not (field.many and field.entity):
                 message = f"{name} is not a list of objects, so nothing can be appended to it"
                 yield source.problem((*at, index), message)
+    yield from _default_problems(source, entities, root)
+
+
+def _default_problems(source: Source, entities: Entities, root: str) -> Iterator[Problem]:
+    """Yield the defaults that no sender may send, or that are of no append-only list."""
+    decided = source.value.get("append_only", {})
+    lists = decided.get("fields", {}).get(root, ())
+    items = [entities[root][name].entity for name in lists if name in entities[root]]
+    for entity, members in decided.get("defaults", {}).items():
+        at: Place = ("append_only", "defaults", entity)
+        if entity not in items:
+            message = f"no append-only list holds {entity!r}"
+            yield source.problem(at, message + nearest(entity, [e for e in items if e]), key=True)
+            continue
+        for name in members:
+            field = entities[entity].get(name)
+            if field is None:
+                message = f"{entity} has no field {name!r}" + nearest(name, entities[entity])
+                yield source.problem((*at, name), message, key=True)
+            elif {"P", "-"} & set(field.requirements.values()):
+                message = f"{entity}.{name} may not be sent in every process"
+                yield source.problem((*at, name), message, key=True)
+            elif field.shape.get("type") != "string":
+                yield source.problem((*at, name), f"{entity}.{name} holds no text")
 
 
 def lifecycle_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[Problem]:

@@ -179,6 +179,8 @@ def _changes(book: Mapping[str, Any], entity: str, field: str, words: Catalogue)
         yield Point(words.text("immutable"), _reason(book, "immutable"))
     if field in book["append_only"].get(entity, ()):
         yield Point(words.text("append_only"), _reason(book, "append_only"))
+    if (value := book["defaults"].get(entity, {}).get(field)) is not None:
+        yield Point(words.text("default", value=value), _reason(book, "append_only"))
     cycle = book["lifecycle"]
     if cycle is not None and (entity, field) == (book["root"], cycle["field"]):
         yield Point(words.text("initial", status=cycle["initial"]))

@@ -9,15 +9,36 @@ caller says which part of an item is its content.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import (  # noqa: TC003 - a NamedTuple's fields are read at run time
+    Callable,
+    Mapping,
+    Sequence,
+)
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Iterator
 
 #: Where a stored item would be altered or removed: the list, an item of it, or a member of an item.
 Place: TypeAlias = tuple[()] | tuple[int] | tuple[int, str]
 
 _ABSENT: Final = object()
+
+
+class Rule(NamedTuple):
+    """How the items of a list are compared.
+
+    `content` gives the part of an item that a sender has a say in, `names` are the members that
+    identify an item, and `defaults` what a new item gets where it leaves a member out.
+    """
+
+    content: Callable[[Any], Any]
+    names: Sequence[str]
+    defaults: Mapping[str, Any]
+
+    def completed(self, item: Any) -> Any:  # noqa: ANN401 - any JSON value
+        """Return an item with the defaults."""
+        return {**self.defaults, **item} if isinstance(item, dict) else item
 
 
 class Appended(NamedTuple):
@@ -127,14 +148,11 @@ class Items:
 class _List:
     """A stored append-only list, and what is found out about the items of a sent one."""
 
-    def __init__(
-        self, stored: list[Any], content: Callable[[Any], Any], names: Sequence[str]
-    ) -> None:
+    def __init__(self, stored: list[Any], rule: Rule) -> None:
         self.stored = stored
-        self.content = content
-        self.names = names
-        self.known = list(map(content, stored))
-        self.items = Items(self.known, names)
+        self.rule = rule
+        self.known = list(map(rule.content, stored))
+        self.items = Items(self.known, rule.names)
         self.new: list[int] = []
         self.altered: list[Place] = []
         self._equal: dict[frozenset[str], dict[Hashable, deque[int]]] = {}
@@ -144,7 +162,7 @@ class _List:
 
         A member that it leaves out is a difference only where the `whole` item counts.
         """
-        said, known = self.content(item), self.known[index]
+        said, known = self.rule.content(item), self.known[index]
         if not isinstance(said, dict) or not isinstance(known, dict):
             self.altered.append((place,))
             return
@@ -152,10 +170,9 @@ class _List:
             if not same(said.get(name, _ABSENT), known.get(name, _ABSENT)):
                 self.altered.append((place, name))
 
-    def take_equal(self, item: Any) -> int | None:  # noqa: ANN401 - any JSON value
-        """Take the first stored item of the same content; an identity only one has is no part."""
-        said = self.content(item)
-        left_out = frozenset(self.names).difference(said if isinstance(said, dict) else ())
+    def take_equal(self, said: Any) -> int | None:  # noqa: ANN401 - any JSON value
+        """Take the first stored item of the content `said`, an identity only it has left aside."""
+        left_out = frozenset(self.rule.names).difference(said if isinstance(said, dict) else ())
         if left_out not in self._equal:
             table: dict[Hashable, deque[int]] = {}
             for index, known in enumerate(self.known[: len(self.stored)]):
@@ -172,31 +189,29 @@ class _List:
 
     def settle(self, place: int, item: Any) -> None:  # noqa: ANN401 - any JSON value
         """Note what an item is that was written as a whole and is no stored one by identity."""
-        index = self.items.identical(self.content(item))
+        said = self.rule.completed(self.rule.content(item))
+        index = self.items.identical(said)
         if index is not None:  # the identity of another new item
             self.compare(place, item, index, whole=False)
-        elif self.take_equal(item) is None:
+        elif self.take_equal(said) is None:
             self.new.append(place)
-            self.known.append(self.content(item))
-            self.items.add(self.known[-1])
+            self.known.append(said)
+            self.items.add(said)
 
 
-def appended(
-    stored: list[Any], sent: list[Any], content: Callable[[Any], Any], names: Sequence[str]
-) -> Appended:
+def appended(stored: list[Any], sent: list[Any], rule: Rule) -> Appended:
     """Return what a list that is sent as a whole does to the stored one: it only adds items.
 
     A sent item that is a stored one by identity must say nothing else than the stored one.
     """
-    known = _List(stored, content, names)
+    known = _List(stored, rule)
     unnamed = []
     for place, item in enumerate(sent):
-        if known.items.take_equal(content(item)) is not None:
-            continue
-        index = known.items.identical(content(item))
+        said = rule.content(item)
+        index = known.items.identical(said)
         if index is None:
             unnamed.append(place)
-        else:
+        elif known.items.take_equal(said) is None:
             known.items.use(index)
             known.compare(place, item, index, whole=False)
     for place in unnamed:
@@ -204,19 +219,13 @@ def appended(
     return Appended(known.new, known.altered, frozenset())
 
 
-def edited(
-    stored: list[Any],
-    sent: list[Any],
-    reached: Mapping[int, bool],
-    content: Callable[[Any], Any],
-    names: Sequence[str],
-) -> Appended:
+def edited(stored: list[Any], sent: list[Any], reached: Mapping[int, bool], rule: Rule) -> Appended:
     """Return what operations did to the items of a list: each stored one must still be there.
 
     `reached` are the indices of the items that operations reached, with whether one wrote the item
     as a whole; all other items are stored ones, as they were.
     """
-    known = _List(stored, content, names)
+    known = _List(stored, rule)
     whole = Items(stored, ())
     kept: dict[int, int] = {}
     for place in sorted(range(len(sent)), key=reached.__contains__):
@@ -229,7 +238,7 @@ def edited(
     for place, item in enumerate(sent):
         if place in kept:
             continue
-        index = known.items.identical(content(item))
+        index = known.items.identical(rule.content(item))
         if index is not None:
             known.compare(place, item, index, whole=known.items.use(index))
         else:

@@ -77,6 +77,8 @@ class Spec:
     unsupported: str
     immutable: Mapping[str, tuple[str, ...]]
     append_only: Mapping[str, tuple[str, ...]]
+    #: What members of a new item of an append-only list are, by its entity, if left out.
+    defaults: Mapping[str, Mapping[str, str]]
     identity: tuple[str, ...]
     removal: bool
     decisions: tuple[Mapping[str, Any], ...]

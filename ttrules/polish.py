@@ -169,6 +169,7 @@ TEXTS: Final[dict[str, str]] = {
     "optional": "Bez warunku; pole jest opcjonalne.",
     "immutable": "Zmiana może je powtórzyć, ale nie może go zmienić.",
     "append_only": "Zmiana może dodać pozycje, ale nie może zmienić ani usunąć zapisanych.",
+    "default": "Jeśli zmiana pominie je w nowej pozycji, otrzymuje wartość {value}.",
     "initial": "Nowe zgłoszenie ma wartość {status}.",
     "following": "{status}: potem {following}",
     "nothing": "nic więcej",

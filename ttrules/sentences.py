@@ -121,6 +121,7 @@ TEXTS: Final[dict[str, str]] = {
     "optional": "No condition; it is optional.",
     "immutable": "A change may repeat it but not alter it.",
     "append_only": "A change may add items but not alter or remove stored ones.",
+    "default": "Where a change leaves it out of a new item, it is {value}.",
     "initial": "A new ticket is {status}.",
     "following": "{status}: then {following}",
     "nothing": "nothing more",

@@ -125,6 +125,7 @@ def _spec(sources: Mapping[str, Source], entities: Mapping[str, Mapping[str, Fie
         ),
         unsupported=decided.get("unsupported", {}).get("policy", "warn"),
         **named,
+        defaults=decided.get("append_only", {}).get("defaults", {}),
         identity=tuple(decided.get("identity", {}).get("fields", ())),
         removal=decided.get("removal", {}).get("allowed_when") == "optional_in_both",
         decisions=tuple(decided.get("decisions", ())),

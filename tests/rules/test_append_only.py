@@ -301,8 +301,28 @@ class TestStored:
         for operations in ([remove("/attachment/0")], [replace("/attachment/0/name", "x")]):
             found = told(rules.validate_change(current, operations, by="provider"))
             assert found == [("prohibited", "/attachment")]
-        after = rules.validate_change(current, {"note": [{"text": "x"}]}, by="provider").ticket
-        assert after == {**current, "note": [*current["note"], {"text": "x"}]}
+
+    def test_author(self) -> None:
+        """A note of the provider that names no author is the provider's, an operator's has none.
+
+        So both may say the same: neither note is taken for the other, and a repeat adds none.
+        """
+        current = ticket(note=[note(0)])
+        rules, sent = backoffice.book(), {"text": "text 0"}
+        for patch in ({"note": [sent]}, [add("/note", [sent])], [add("/note/-", sent)]):
+            after = rules.validate_change(current, patch, by="provider").ticket
+            assert after["note"] == [note(0), {"author": "provider", "text": "text 0"}]
+            if patch != [add("/note/-", sent)]:
+                assert rules.validate_change(after, patch, by="provider").ticket == after
+            assert judged(after, {**TYPE, "note": [sent]}).ticket == after
+        named = {"author": "Bob", "text": "text 0"}
+        after = rules.validate_change(current, {"note": [named]}, by="provider").ticket
+        assert after["note"] == [note(0), named]
+        # A stored note may be repeated without its author, by either party.
+        again = {"note": [{"id": "n0", "text": "text 0"}]}
+        assert rules.validate_change(current, again, by="provider").ticket == current
+        own = judged(ticket(note=[note(0, author="provider")]), {**TYPE, "note": [sent]}).ticket
+        assert own["note"] == [note(0, author="provider"), sent]
 
     @pytest.mark.parametrize("language", ["en", "pl"])
     def test_message(self, language: str) -> None:
@@ -335,7 +355,7 @@ class TestFinal:
         for patch in ({"note": [{"text": "x"}]}, [add("/note/-", {"text": "x"})]):
             change = backoffice.book().validate_change(current, patch, by="provider")
             assert told(change) == []
-            assert change.ticket["note"] == added
+            assert change.ticket["note"] == [note(0), {"author": "provider", "text": "x"}]
 
     @pytest.mark.parametrize("status", ENDED)
     @pytest.mark.parametrize(
