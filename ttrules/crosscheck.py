@@ -184,7 +184,7 @@ def _default_problems(source: Source, entities: Entities, root: str) -> Iterator
                 message = f"{entity}.{name} may not be sent in every process"
                 yield source.problem((*at, name), message, key=True)
             elif field.shape.get("type") != "string":
-                yield source.problem((*at, name), f"{entity}.{name} holds no text")
+                yield source.problem((*at, name), f"{entity}.{name} holds no text", key=True)
 
 
 def lifecycle_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[Problem]:
