@@ -423,6 +423,31 @@ class TestFinal:
         )
 
 
+class TestAccepted:
+    """What is stored of a new ticket: no unsupported and no unknown member, whatever the policy."""
+
+    @pytest.mark.parametrize("process", PROCESSES[::2])
+    def test_pruned(self, process: str) -> None:
+        """They are left out at every level; the payload stays as it is."""
+        payload = payload_of(process)
+        sent = {**payload, "channel": {"id": 1}, "colour": "red", "@schemaLocation": {}}
+        sent["attachment"] = [{**each, "url": 5, "x": 1} for each in payload["attachment"]]
+        sent["attachment"][0]["size"] = {"amount": []}
+        before = repr(sent)
+        stored = shipped().accepted(sent, process)
+        assert repr(sent) == before
+        payload["attachment"][0]["size"] = {}
+        assert stored == payload
+        assert shipped().accepted(payload, process) == payload
+
+    def test_hostile(self) -> None:
+        """What is not JSON is NotJSON, as for every other verb."""
+        with pytest.raises(ttrules.NotJSON):
+            shipped().accepted({**payload_of(PROCESSES[0]), "channel": {1}}, PROCESSES[0])
+        with pytest.raises(ttrules.NoSuchProcess):
+            shipped().accepted({}, "none")
+
+
 class TestItems:
     """A sent item is the first free stored one that is equal or has its identity."""
 
