@@ -146,7 +146,7 @@ class Items:
 
 
 class _List:
-    """A stored append-only list, and what is found out about the items of a sent one."""
+    """A stored append-only list of objects, and what is found out about the items of a sent one."""
 
     def __init__(self, stored: list[Any], rule: Rule) -> None:
         self.stored = stored
@@ -163,9 +163,6 @@ class _List:
         A member that it leaves out is a difference only where the `whole` item counts.
         """
         said, known = self.rule.content(item), self.known[index]
-        if not isinstance(said, dict) or not isinstance(known, dict):
-            self.altered.append((place,))
-            return
         for name in dict.fromkeys((*known, *said)) if whole else said:
             if not same(said.get(name, _ABSENT), known.get(name, _ABSENT)):
                 self.altered.append((place, name))
@@ -176,9 +173,7 @@ class _List:
         if left_out not in self._equal:
             table: dict[Hashable, deque[int]] = {}
             for index, known in enumerate(self.known[: len(self.stored)]):
-                part = known
-                if isinstance(known, dict):
-                    part = {name: known[name] for name in known if name not in left_out}
+                part = {name: known[name] for name in known if name not in left_out}
                 table.setdefault(key(part), deque()).append(index)
             self._equal[left_out] = table
         found = self._equal[left_out].get(key(said), deque())
@@ -241,8 +236,10 @@ def edited(stored: list[Any], sent: list[Any], reached: Mapping[int, bool], rule
         index = known.items.identical(rule.content(item))
         if index is not None:
             known.compare(place, item, index, whole=known.items.use(index))
-        else:
-            (unnamed if reached.get(place) else in_place).append(place)
+        elif reached.get(place):
+            unnamed.append(place)
+        elif isinstance(item, dict):
+            in_place.append(place)
     for place, index in zip(in_place, known.items.free, strict=False):
         known.items.use(index)
         known.compare(place, sent[place], index, whole=True)

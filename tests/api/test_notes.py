@@ -222,12 +222,12 @@ class TestStored:
             assert answer.status_code == 400
         null = change(side, ticket, {**more, "note": None})
         assert told(null) == [("immutable" if by == "operator" else "null", "/note")]
-        for patch in (
+        for same in (
             {**more, "note": []},
             [{"op": "replace", "path": "/note", "value": []}],
             {**more, "note": [{"id": number, "text": "Which line?"}]},
         ):
-            assert changed(side, ticket, patch) == ticket
+            assert changed(side, ticket, same) == ticket
         assert api.get(f"/troubleTicket/{ticket['id']}").json() == ticket
 
     def test_attachments(self, api: Client, backoffice: Client) -> None:
@@ -289,8 +289,8 @@ class TestEnded:
                     params = {"from": status, "allowed": [], "accepts": ["note"]}
                     assert answer.json()["violations"][0]["params"] == params
             note = {"text": f"by {more}"}
-            for patch in ({**more, "note": [note], "status": status}, [add("/note/-", note)]):
-                after = changed(side, ticket, patch)
+            for adding in ({**more, "note": [note], "status": status}, [add("/note/-", note)]):
+                after = changed(side, ticket, adding)
                 assert after["note"][: len(ticket["note"])] == ticket["note"]
                 assert len(after["note"]) == len(ticket["note"]) + 1
                 ticket = after

@@ -277,6 +277,20 @@ class TestStored:
         assert change.report.valid
         assert change.ticket == self.current
 
+    def test_stored_with_a_fault(self) -> None:
+        """A stored item that Add would not take is the fault of the ticket, at its stored index."""
+        current = ticket(note=[note(0), {"id": "n1"}])
+        for patch in ({**TYPE, "note": [{"text": "x"}]}, [add("/note/-", {"text": "x"})]):
+            assert told(judged(current, patch)) == [("required", "/note/1/text")]
+
+    def test_stored_as_something_else(self) -> None:
+        """What is stored in a list and is no object is no item."""
+        current = ticket(note=[None, note(0), 5])
+        change = judged(current, [add("/note/-", {"text": "x"})])
+        assert change.ticket["note"] == [note(0), {"text": "x"}]
+        change = judged(current, [replace("/note/1/text", "x")])
+        assert ("immutable", "/note/1/text") in told(change)
+
     def test_unnamed(self) -> None:
         """Items without an identity are followed by their place: attachments."""
         current = ticket(attachment=[file("a"), file("b"), file("c")])
