@@ -62,7 +62,7 @@ INTERPRETATIONS: list[tuple[str, str, str]] = [
     ("size is not a list", *grows("{Parcel: [stops, »size]}")),
     ("label is not a list", *grows("{Parcel: [»label]}")),
     ("only lists of the root Parcel", *grows("{Parcel: [stops], »Stop: []}")),
-    ("'Stopp'; did you mean 'Stop'?", *defaults("{»Stopp: {place: x}}")),
+    ("'Stops'; did you mean 'Stop'?", *defaults("{»Stops: {place: x}}")),
     ("'Size'", *defaults("{»Size: {width: x}}")),
     ("'plac'; did you mean 'place'?", *defaults("{Stop: {»plac: x}}")),
 ]
