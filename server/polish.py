@@ -41,8 +41,8 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "requestTimeout": ("Żądanie docierało zbyt długo", "Wyślij je ponownie."),
     "transitionNotAllowed": (
-        "Zgłoszenie nie może przejść do tego statusu",
-        "Wybierz jeden z dozwolonych statusów.",
+        "Status zgłoszenia nie pozwala na tę zmianę",
+        "Wyślij tylko zmiany, które `violations` wymienia jako dozwolone.",
     ),
     "conflict": ("Żądanie koliduje z innym", "Spróbuj ponownie za chwilę."),
     "patchTestFailed": (

@@ -112,7 +112,8 @@ class Tickets:
         report = _judged(lambda: self._book.validate_new(asked.body))
         if not report.valid:
             raise self._not_met(asked.body, report)
-        ticket = self._new(asked, without(asked.body, dropped(report.warnings)))
+        assert report.process is not None, "a valid ticket names its process"
+        ticket = self._new(asked, self._book.accepted(asked.body, report.process))
         answer = _answer(201, ticket, 1, report.warnings, Location=ticket["href"])
 
         def job(connection: Connection) -> Answer:
@@ -307,31 +308,8 @@ def _judged(judge: Callable[[], T]) -> T:
 
 
 def dropped(warnings: Iterable[Finding]) -> list[str]:
-    """Return the pointers of the members that are not stored."""
+    """Return the pointers of the members that are not stored, as far as the policy reports them."""
     return [each.pointer for each in warnings if each.code in {"not_supported", "unknown_field"}]
-
-
-def without(payload: Ticket, pointers: Iterable[str]) -> Ticket:
-    """Return a payload without the members that pointers name; the payload stays as it is."""
-    removed: dict[str, Any] = {}
-    for pointer in pointers:
-        at = removed
-        for token in pointer.split("/")[1:]:
-            at = at.setdefault(token.replace("~1", "/").replace("~0", "~"), {})
-    return _pruned(payload, removed) if removed else dict(payload)
-
-
-def _pruned(value: Any, removed: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a value without the leaves of `removed`."""
-    if isinstance(value, list):
-        return [_pruned(item, removed.get(str(index), {})) for index, item in enumerate(value)]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: _pruned(item, removed.get(name, {}))
-        for name, item in value.items()
-        if name not in removed or removed[name]
-    }
 
 
 def _with_notes(ticket: Ticket, now: str) -> Ticket:
