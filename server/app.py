@@ -32,7 +32,7 @@ from server.checker import Checker
 from server.dispatch import Dispatch, Operations, Shortcut, Side, address_of
 from server.errors import BY_STATUS, Refused
 from server.events import Events
-from server.hub import Hub
+from server.hub import AnyHub, Hub
 from server.limits import NOTED, Limits, send_answer
 from server.observe import Metrics
 from server.tickets import Tickets
@@ -139,7 +139,9 @@ def _sides(
     tickets = Tickets(store, shipped(), events, wake)
     hub = Hub(store, config, shapes, events, wake)
     any_tickets = Tickets(store, backoffice.book(), events, wake, by="provider")
-    outgoing = backoffice.Outgoing(store, wake)
+    own = backoffice.Outgoing(store, wake, by="operator")
+    outgoing = backoffice.Outgoing(store, wake, by="provider")
+    any_hub = AnyHub(store)
     roles: dict[Role, dict[str, Operation]] = {
         "operator": {
             "listTroubleTicket": tickets.list,
@@ -147,14 +149,22 @@ def _sides(
             "retrieveTroubleTicket": tickets.retrieve,
             "patchTroubleTicket": tickets.patch,
             "registerListener": hub.register,
+            "retrieveListener": hub.retrieve,
+            "retrieveListenerById": hub.retrieve,
             "unregisterListener": hub.unregister,
             "unregisterListenerById": hub.unregister,
+            "listOwnEvent": own.list,
+            "retrieveOwnEvent": own.retrieve,
+            "redeliverOwnEvent": own.redeliver,
             "checkTroubleTicket": checker.check,
         },
         "provider": {
             "listAnyTroubleTicket": any_tickets.list,
             "retrieveAnyTroubleTicket": any_tickets.retrieve,
             "patchAnyTroubleTicket": any_tickets.patch,
+            "listAnyListener": any_hub.list,
+            "retrieveAnyListener": any_hub.retrieve,
+            "unregisterAnyListener": any_hub.unregister,
             "listEvent": outgoing.list,
             "retrieveEvent": outgoing.retrieve,
             "redeliverEvent": outgoing.redeliver,

@@ -13,7 +13,7 @@ import ssl
 from base64 import b64decode
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from sqlalchemy import make_url
@@ -23,6 +23,8 @@ from ttrules.codes import closest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: What stands between the user and the host of an address.
 _PASSWORD: Final = re.compile(r"(?<=:)[^/]*(?=@)")
@@ -95,6 +97,26 @@ def _file(value: str) -> str:
     if value and not Path(value).is_file():
         raise ValueError
     return value
+
+
+def _authorities(value: str) -> str:
+    if value:
+        try:
+            ssl.create_default_context(cafile=value)
+        except OSError:  # ssl.SSLError too: no file, or no certificate in it
+            raise ValueError from None
+    return value
+
+
+def _ports(value: str) -> frozenset[int]:
+    ports = frozenset(_port(each.strip()) for each in value.split(","))
+    if 0 in ports:
+        raise ValueError
+    return ports
+
+
+def _networks(value: str) -> tuple[Network, ...]:
+    return tuple(ipaddress.ip_network(each.strip()) for each in value.split(",") if value.strip())
 
 
 def _level(value: str) -> int:
@@ -221,6 +243,22 @@ class Config:
         "Let callbacks be http or https on this machine's loopback addresses. For development, and"
         " only where the server itself listens at such an address.",
     )
+    callback_ca: str = _setting(
+        "",
+        _authorities,
+        "a file of PEM certificates",
+        "Certificate authorities that callbacks may use besides the public ones.",
+    )
+    callback_ports: frozenset[int] = _setting(
+        "443,8443", _ports, "ports, separated by commas", "The ports that callbacks may use."
+    )
+    callback_networks: tuple[Network, ...] = _setting(
+        "",
+        _networks,
+        "networks in CIDR notation such as 10.20.0.0/16, separated by commas",
+        "Private networks that callbacks may lead into. Loopback, link-local, multicast and cloud"
+        " metadata addresses stay closed unless the network listed is a part of theirs.",
+    )
     signing_key: bytes = _setting(
         "",
         _key,
@@ -285,6 +323,13 @@ class Config:
         _matching(r"(?:[^:\s]+:.*)?"),
         "NAME:SECRET",
         "As whom these commands ask; on a sandbox's machine as `provider` when it is not set.",
+    )
+
+    backoffice_ca: str = _setting(
+        "",
+        _authorities,
+        "a file of PEM certificates",
+        "The certificate authorities that these commands trust, in place of the public ones.",
     )
 
     @property

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from uuid import UUID, uuid4
@@ -19,11 +20,13 @@ import ttrules
 from server import kept, outbox
 from server.errors import Refused
 from server.filtering import read_fields, read_query, select_fields
+from server.kept import stamp
+from server.operators import known
 from server.sentences import Told
 from server.wire import JSON_PATCH, Answer, dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import Connection
@@ -130,20 +133,30 @@ class Tickets:
     async def retrieve(self, asked: Asked) -> Answer:
         """GET /troubleTicket/{id}: 200 with the ticket, or the members that are asked for."""
         fields = read_fields(asked.query)
-        _, version, text = await self._store.read(
-            lambda c: self._found(c, asked, whole=fields is None), by_key=True
-        )
-        if fields is not None:
-            text = dumps(select_fields(json.loads(text), fields))
+
+        def ask(connection: Connection) -> tuple[int, bytes, list[str]]:
+            """Read the ticket, and for the provider whose it is."""
+            _, version, text = self._found(connection, asked, whole=fields is None)
+            return version, text, self._owners(connection, [asked.path["troubleTicketId"]])
+
+        version, text, owners = await self._store.read(ask, by_key=True)
+        (text,) = _shown([text], fields, owners)
         return Answer(status=200, headers={"ETag": etag(version)}, body=text)
 
     async def list(self, asked: Asked) -> Answer:
         """GET /troubleTicket: 200 with a page of tickets, and how many there are."""
         query = read_query(asked.query, of_all=self._sees_all)
         operator = None if self._sees_all else asked.operator
-        total, texts = await self._store.read(lambda c: kept.page(c, operator, query))
-        if query.fields is not None:
-            texts = [dumps(select_fields(json.loads(text), query.fields)) for text in texts]
+
+        def ask(connection: Connection) -> tuple[int, list[bytes], list[str]]:
+            """Read the page, and for the provider whose tickets these are."""
+            known(connection, query.operators)
+            total, texts = kept.page(connection, operator, query)
+            numbers = [json.loads(each)["id"] for each in texts] if self._sees_all else []
+            return total, texts, self._owners(connection, numbers)
+
+        total, texts, owners = await self._store.read(ask)
+        texts = _shown(texts, query.fields, owners)
         headers = {
             "X-Total-Count": str(total),
             "X-Result-Count": str(len(texts)),
@@ -170,11 +183,17 @@ class Tickets:
                 version += 1
                 kept.update(connection, owner, after, version)
                 self._raise(connection, owner, before, after, version, asked.now)
-            return _answer(200, after, version, change.report.warnings)
+            answer = _answer(200, after, version, change.report.warnings)
+            (body,) = _shown([answer.body], None, self._owners(connection, [after["id"]]))
+            return replace(answer, body=body)
 
         answer = await self._store.write(job)
         self._wake()
         return answer
+
+    def _owners(self, connection: Connection, numbers: Sequence[str]) -> list[str]:
+        """Return the names of the operators whose tickets these are; nothing for an operator."""
+        return kept.owners(connection, numbers) if self._sees_all else []
 
     def _found(
         self, connection: Connection, asked: Asked, *, whole: bool, to_change: bool = False
@@ -242,6 +261,17 @@ class Tickets:
         return after
 
 
+def _shown(
+    texts: list[bytes], fields: frozenset[str] | None, owners: Sequence[str]
+) -> list[bytes]:
+    """Return documents as they are answered: with the members asked for, and with their owners."""
+    if fields is not None:
+        texts = [dumps(select_fields(json.loads(text), fields)) for text in texts]
+    if not owners:
+        return texts
+    return [kept.owned(name, text) for name, text in zip(owners, texts, strict=True)]
+
+
 def new_number(moment: datetime) -> str:
     """Return an identifier for a ticket made at a moment: a UUID of version 7.
 
@@ -305,11 +335,6 @@ def _with_notes(ticket: Ticket, now: str) -> Ticket:
         for note in ticket["note"]
     ]
     return {**ticket, "note": notes}
-
-
-def stamp(moment: datetime) -> str:
-    """Return a moment as tickets hold it: RFC 3339 in UTC, to the millisecond."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def etag(version: int) -> str:

@@ -16,6 +16,7 @@ import pytest
 from server.config import Config
 from server.delivery import Delivery
 from server.observe import Metrics
+from server.callbacks import Policy
 from server.posting import Poster
 from tests.api.conftest import NAMES, postgresql, serving
 from tests.delivery.receiving import receiving
@@ -282,7 +283,7 @@ class TestStop:
     def delivery(self, store: Store, one: str, receiver: Receiver) -> Delivery:
         """Give a delivery with threads, to a receiver on this machine."""
         subscribe(store, one, url=receiver.url)
-        poster = Poster(allow_loopback=True)
+        poster = Poster(Policy(allow_loopback=True))
         return Delivery(store, Config(), Metrics(), master=MASTER, poster=poster)
 
     def test_finishes(self, store: Store, one: str, receiver: Receiver, delivery: Delivery) -> None:

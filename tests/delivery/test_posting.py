@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from server.callbacks import Policy
 from server.posting import Poster
 from tests.api.test_hub import PRIVATE, PUBLIC
 from tests.delivery.receiving import read_request, receiving, sockets
@@ -31,7 +32,7 @@ OK = b"HTTP/1.1 200 OK\r\n"
 @pytest.fixture
 def poster() -> Iterator[Poster]:
     """Give a poster that may post to this machine."""
-    made = Poster(allow_loopback=True, deadline=DEADLINE)
+    made = Poster(Policy(allow_loopback=True), deadline=DEADLINE)
     yield made
     made.close()
 
@@ -374,7 +375,7 @@ class TestAddresses:
     ) -> None:
         """Loopback and http are for development, and nothing else is allowed with them."""
         monkeypatch.setattr(socket, "getaddrinfo", Resolver(["8.8.8.8"]))
-        made = Poster(allow_loopback=loopback, deadline=DEADLINE)
+        made = Poster(Policy(allow_loopback=loopback), deadline=DEADLINE)
         assert made.post(url, b"{}", {}).error == word
         made.close()
         assert len(dialled) == (word == "connection")
@@ -395,7 +396,7 @@ def test_surroundings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, names: st
             monkeypatch.setenv(name if names == "small" else name.upper(), proxy.url)
         monkeypatch.delenv("no_proxy", raising=False)
         monkeypatch.delenv("NO_PROXY", raising=False)
-        made = Poster(allow_loopback=True, deadline=DEADLINE)
+        made = Poster(Policy(allow_loopback=True), deadline=DEADLINE)
         assert [made.post(receiver.url, b"{}", {}).status for _ in range(3)] == [200] * 3
         assert made.post("https://127.0.0.1:9/", b"{}", {}).error == "connection"
         made.close()

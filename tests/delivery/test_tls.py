@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from server.callbacks import Policy
 from server.posting import Poster
 from tests.delivery.receiving import receiving
 
@@ -72,7 +73,7 @@ def poster(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Po
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda _host, *rest, **more: real("127.0.0.1", *rest, **more)
     )
-    trusting = Poster(allow_loopback=True, authorities=str(authority.certificate))
+    trusting = Poster(Policy(allow_loopback=True), authorities=str(authority.certificate))
     yield trusting
     trusting.close()
 
