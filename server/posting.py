@@ -17,6 +17,7 @@ import threading
 import time
 from concurrent.futures import Future
 from contextlib import suppress
+from functools import partial
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
@@ -119,7 +120,7 @@ class _Adapter(HTTPAdapter):
         host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
         name, scheme = host["host"], host["scheme"]
         port = (443 if scheme == "https" else 80) if host["port"] is None else host["port"]
-        found = _in_time(lambda: resolve(name, port), _attempt.under_way.left(LOOK_UP))
+        found = _in_time(partial(_resolved, name, port), _attempt.under_way.left(LOOK_UP))
         address = ipaddress.ip_address(found[0].partition("%")[0])
         if self._policy.refusal(scheme, port, [address]):
             raise NotAllowed
@@ -130,6 +131,14 @@ class _Adapter(HTTPAdapter):
                 pool["ca_cert_data"] = self._authorities
         host["host"] = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004
         return host, pool
+
+
+def _resolved(name: str, port: int) -> list[str]:
+    """Return the addresses of a host name. Raises requests.ConnectionError where it has none."""
+    try:
+        return resolve(name, port)
+    except (OSError, UnicodeError) as error:
+        raise requests.ConnectionError from error
 
 
 class _UnderWay:
