@@ -82,7 +82,7 @@ class Changed:
         if not self.dropped:
             return None
         names = ", ".join(readable(each) for each in self.dropped)
-        return f"Not stored: {names}. The rules of this ticket do not have such a member."
+        return f"Not stored: {names}. The process of this ticket does not support them."
 
 
 class Backoffice:
@@ -235,8 +235,9 @@ def _why(error: requests.RequestException) -> str:
     """Return why the server was not reached, and what to check."""
     causes = list(_causes(error))
     for kind, sentence in _UNREACHED:
-        if any(isinstance(each, kind) for each in causes):
-            return sentence
+        for each in causes:
+            if isinstance(each, kind):
+                return sentence.format(error=each)
     return "Check --url and the server: the connection broke before there was an answer."
 
 
@@ -258,8 +259,8 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 _UNREACHED: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (
         ssl.SSLCertVerificationError,
-        "Check the server's certificate: it is not trusted, has expired, or names another host."
-        " Name a private certificate authority with --ca (TTR_BACKOFFICE_CA).",
+        "Check the server's certificate ({error.verify_message}). If it is of a private certificate"
+        " authority, name that with --ca (TTR_BACKOFFICE_CA).",
     ),
     (
         ssl.SSLError,

@@ -253,9 +253,7 @@ def redeliver(backoffice: Backoffice, *, number: str) -> None:
 )
 @click.option("--yes", is_flag=True, help="Do not ask for a confirmation.")
 @asking
-def purge(
-    backoffice: Backoffice, *, before: datetime | None, days: int | None, yes: bool
-) -> None:
+def purge(backoffice: Backoffice, *, before: datetime | None, days: int | None, yes: bool) -> None:
     """Forget events that were delivered, or given up, long ago. Asks before it does."""
     if (before is None) is (days is None):
         raise click.UsageError("Give either --before or --days.")

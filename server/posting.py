@@ -112,7 +112,9 @@ class _Adapter(HTTPAdapter):
         super().init_poolmanager(_KEPT, _KEPT, block=False)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
 
-    def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:  # noqa: ANN401 - requests'
+    def build_connection_pool_key_attributes(
+        self, request: Any, verify: Any, cert: Any = None
+    ) -> Any:  # noqa: ANN401 - requests'
         """Return what chooses the connection: the address that was judged.
 
         Raises NotAllowed. The certificate must be that of the host name, not of the address.

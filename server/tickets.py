@@ -261,9 +261,7 @@ class Tickets:
         return after
 
 
-def _shown(
-    texts: list[bytes], fields: frozenset[str] | None, owners: Sequence[str]
-) -> list[bytes]:
+def _shown(texts: list[bytes], fields: frozenset[str] | None, owners: Sequence[str]) -> list[bytes]:
     """Return documents as they are answered: with the members asked for, and with their owners."""
     if fields is not None:
         texts = [dumps(select_fields(json.loads(text), fields)) for text in texts]

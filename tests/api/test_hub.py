@@ -14,13 +14,14 @@ import pytest
 from server.callbacks import LookUps, Policy, check, event_url, is_public, resolve
 from server.config import read_config
 from server.errors import Refused
-from server.sentences import Told
-from tests.api.conftest import BASE
+from server.polish import SENTENCES as POLISH
+from server.sentences import SENTENCES, Told
+from tests.api.conftest import BASE, NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-    from tests.api.conftest import Client
+    from tests.api.conftest import Client, Server
 
 #: Addresses that lead into a private network, however they are written.
 PRIVATE = """
@@ -140,7 +141,11 @@ def test_ports() -> None:
 @pytest.mark.parametrize(
     ("networks", "allowed", "closed"),
     [
-        ("10.20.0.0/16", ["10.20.0.1", "::ffff:10.20.3.4"], ["10.21.0.1", "192.168.0.1", "fc00::1"]),
+        (
+            "10.20.0.0/16",
+            ["10.20.0.1", "::ffff:10.20.3.4"],
+            ["10.21.0.1", "192.168.0.1", "fc00::1"],
+        ),
         ("10.0.0.0/8, fd12::/16", ["10.1.1.1", "fd12::1"], ["fd13::1", "127.0.0.1"]),
         (
             "0.0.0.0/0, ::/0",
@@ -318,6 +323,64 @@ class TestOperations:
     def test_missing(self, api: Client) -> None:
         """Where the address is missing, the answer names it."""
         assert "/callback" in api.post("/hub", json={"query": ""}).json()["message"]
+
+    @pytest.mark.parametrize(("url", "reason"), REFUSED)
+    def test_reasons(self, api: Client, url: str, reason: str) -> None:
+        """Each reason is told in the language that is asked for, and nothing is set."""
+        slots = {"ports": "443, 8443", "most": 2_048}
+        api.delete("/hub")
+        for language, table in (("en", SENTENCES), ("pl", POLISH)):
+            headers = {"Accept-Language": language}
+            answer = api.post("/hub", json={"callback": url}, headers=headers)
+            assert answer.status_code == 400
+            assert answer.json()["code"] in {"invalidCallback", "invalidBody"}
+            assert answer.json()["message"] == table[reason].format(**slots)
+        assert api.get("/hub").status_code == 404
+
+    def test_read(self, api: Client) -> None:
+        """GET /hub answers the subscription with its state, also by its id; 404 where none is set."""
+        api.delete("/hub")
+        assert api.get("/hub").status_code == 404
+        query = "eventType=TroubleTicketResolvedEvent"
+        body = {"callback": "https://8.8.8.8/hook?token=abc", "query": query}
+        made = api.post("/hub", json=body).json()
+        expected = {**made, "state": "active", "pending": 0}
+        for path in ("/hub", f"/hub/{made['id']}"):
+            answer = api.get(path)
+            assert (answer.status_code, answer.json()) == (200, expected)
+            assert api("HEAD", path).status_code == 200
+            assert api.get(f"{path}?x=1").json()["code"] == "invalidQuery"
+        assert api.get(f"/hub/{uuid4()}").status_code == 404
+
+    def test_provider(self, server: Server, api: Client, backoffice: Client) -> None:
+        """The provider lists the subscriptions of all operators, and removes one."""
+        made = {
+            name: server.client(name)
+            .post("/hub", json={"callback": f"https://8.8.8.8/{name}"})
+            .json()
+            for name in NAMES
+        }
+        listed = backoffice.get("/hub").json()
+        assert [each["operator"] for each in listed] == [*NAMES]
+        for each in listed:
+            assert each == {
+                **made[each["operator"]],
+                **{"operator": each["operator"], "state": "active", "pending": 0},
+            }
+            assert backoffice.get(f"/hub/{each['id']}").json() == each
+        some = backoffice.get("/hub", params={"operator": f"{NAMES[2]},{NAMES[0]}", "limit": "1"})
+        assert [each["operator"] for each in some.json()] == [NAMES[0]]
+        for query in ("operator=nosuch", "limit=0", "x=1", "state=active"):
+            assert backoffice.get(f"/hub?{query}").json()["code"] == "invalidQuery"
+        address = f"/hub/{made[NAMES[1]]['id']}"
+        assert server.client(NAMES[1]).get(address).status_code == 200
+        assert backoffice.delete(address).status_code == 204
+        for gone in (backoffice.delete(address), backoffice.get(address)):
+            assert gone.status_code == 404
+        assert server.client(NAMES[1]).get("/hub").status_code == 404
+        assert api.get("/hub").status_code == 200
+        for name in NAMES:
+            server.client(name).delete("/hub")
 
     def test_private(self, api: Client) -> None:
         """An address that leads inside is a 400 that does not say where it leads."""

@@ -296,9 +296,9 @@ class Laws(RuleBasedStateMachine):
         """Disable the operator, or enable it again."""
         self.model.suspended = not self.model.suspended
         disabled = self.clock.now if self.model.suspended else None
-        self.store.submit(lambda c: c.execute(update(all_operators).values(disabled=disabled))).result(
-            30
-        )
+        self.store.submit(
+            lambda c: c.execute(update(all_operators).values(disabled=disabled))
+        ).result(30)
 
     @rule(query=st.sampled_from(QUERIES))
     def subscribe(self, query: str | None) -> None:
