@@ -209,7 +209,7 @@ def asking(command: Callable[..., None]) -> Callable[..., None]:
     asked = click.option(
         "--ca",
         metavar="FILE",
-        help="Certificate authorities (PEM) to trust in place of the public ones; as TTR_BACKOFFICE_CA.",
+        help="Certificate authorities (PEM) to trust, and no others; as TTR_BACKOFFICE_CA.",
     )(asked)
     return click.option("--url", help="Where the server is; as TTR_BACKOFFICE_URL.")(asked)
 
@@ -259,13 +259,17 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
 _UNREACHED: Final[tuple[tuple[type[BaseException], str], ...]] = (
     (
         ssl.SSLCertVerificationError,
-        "Check the server's certificate ({error.verify_message}). If it is of a private certificate"
-        " authority, name that with --ca (TTR_BACKOFFICE_CA).",
+        (
+            "Check the server's certificate ({error.verify_message}). If it is of a private"
+            " certificate authority, name that with --ca (TTR_BACKOFFICE_CA)."
+        ),
     ),
     (
         ssl.SSLError,
-        "Check --url: the server does not speak TLS there, or not the same version; does its"
-        " address begin with http:// instead of https://?",
+        (
+            "Check --url: the server does not speak TLS there, or not the same version; does its"
+            " address begin with http:// instead of https://?"
+        ),
     ),
     (
         socket.gaierror,
@@ -285,7 +289,9 @@ _UNREACHED: Final[tuple[tuple[type[BaseException], str], ...]] = (
     ),
     (
         HTTPException,
-        "Check --url: the server closed the connection, or does not speak HTTP there; does its"
-        " address begin with https:// instead of http://?",
+        (
+            "Check --url: the server closed the connection, or does not speak HTTP there; does its"
+            " address begin with https:// instead of http://?"
+        ),
     ),
 )

@@ -1,7 +1,7 @@
 """The provider's rules, and the operations on the events that operators are sent.
 
-An operator sees and redelivers its own events, the provider those of all. A list of events says what
-became of them; the body of an event, which holds what a ticket holds, is answered with one event
+An operator sees and redelivers its own events, the provider those of all. A list of events says
+what became of them; the body of an event, which has data of the ticket, is answered with one event
 only.
 """
 

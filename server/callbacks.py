@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 LONGEST: Final = 2_048
-#: How long a look-up of a host name may take, and how long a request waits for its turn, in seconds.
+#: How long a look-up of a host name may take, and how long a request waits for its turn: seconds.
 LOOK_UP: Final = 5.0
 #: How many look-ups run at once: for one operator, and in this process.
 _TOGETHER_OF_ONE: Final = 2
@@ -80,8 +80,8 @@ _DENIED: Final = tuple(
     )
 )
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-#: Networks that a wider one in Policy.networks does not include: this machine, the local link (where
-#: cloud providers answer with credentials), their metadata addresses elsewhere, multicast.
+#: Networks that a wider one in Policy.networks does not include: this machine, the local link,
+#: where cloud providers hand out credentials, their other metadata addresses, and multicast.
 _SENSITIVE: Final = tuple(
     ipaddress.ip_network(text)
     for text in (
@@ -193,17 +193,14 @@ def _flaw(url: str) -> Told | None:
         parts = urlsplit(url)
     except ValueError:
         return Told("callback_url")
-    if "@" in parts.netloc:
-        return Told("callback_credentials")
-    if "#" in url:
-        return Told("callback_fragment")
-    if parts.scheme and parts.scheme not in _DEFAULT_PORTS:
-        return Told("callback_scheme")
-    if not parts.scheme or not parts.hostname:
-        return Told("callback_url")
-    if _HOST.fullmatch(parts.netloc) is None:
-        return Told("callback_characters")
-    return None
+    flaws = {
+        "callback_credentials": "@" in parts.netloc,
+        "callback_fragment": "#" in url,
+        "callback_scheme": bool(parts.scheme) and parts.scheme not in _DEFAULT_PORTS,
+        "callback_url": not parts.scheme or not parts.hostname,
+        "callback_characters": _HOST.fullmatch(parts.netloc) is None,
+    }
+    return next((Told(key) for key, is_so in flaws.items() if is_so), None)
 
 
 async def check(url: str, policy: Policy, look_up: LookUp) -> None:

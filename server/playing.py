@@ -69,8 +69,8 @@ def list_tickets(
         named = readable(each.get("name", ""))
         kind = each.get("ticketType", "")
         click.echo(
-            f"{each['id'][:SHORT]}  {each['operator']:<12}  {each.get('status', ''):<12}  {kind:<23}"
-            f"  {named}"
+            f"{each['id'][:SHORT]}  {each['operator']:<12}  {each.get('status', ''):<12}"
+            f"  {kind:<23}  {named}"
         )
     if not tickets:
         click.echo("No tickets match.", err=True)
@@ -162,8 +162,8 @@ def _move(  # noqa: PLR0913 - what a move may say
     found = backoffice.ticket(number)
     if found.contents.get("status") == status:
         raise Refusal(
-            f"Nothing was changed: the ticket is {status} already. Use `ticket note` or `ticket set`"
-            " for a change without a new status."
+            f"Nothing was changed: the ticket is {status} already. Use `ticket note` or `ticket"
+            " set` for a change without a new status."
         )
     told = {
         "status": status,

@@ -95,7 +95,7 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _Secure
 
 
-class NotAllowed(requests.RequestException):  # noqa: N818 - a statement
+class NotAllowed(requests.RequestException):
     """The policy does not allow to connect to the address that a host name has."""
 
 
@@ -113,20 +113,24 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
 
     def build_connection_pool_key_attributes(
-        self, request: Any, verify: Any, cert: Any = None
-    ) -> Any:  # noqa: ANN401 - requests'
+        self,
+        request: requests.PreparedRequest,
+        *rest: Any,  # noqa: ANN401 - requests'
+        **more: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
         """Return what chooses the connection: the address that was judged.
 
         Raises NotAllowed. The certificate must be that of the host name, not of the address.
         """
-        host, pool = super().build_connection_pool_key_attributes(request, verify, cert)
+        found: Any = super().build_connection_pool_key_attributes(request, *rest, **more)
+        host, pool = found
         name, scheme = host["host"], host["scheme"]
         port = (443 if scheme == "https" else 80) if host["port"] is None else host["port"]
-        found = _in_time(partial(_resolved, name, port), _attempt.under_way.left(LOOK_UP))
-        address = ipaddress.ip_address(found[0].partition("%")[0])
+        addresses = _in_time(partial(_resolved, name, port), _attempt.under_way.left(LOOK_UP))
+        address = ipaddress.ip_address(addresses[0].partition("%")[0])
         if self._policy.refusal(scheme, port, [address]):
             raise NotAllowed
-        request.headers["Host"] = urlsplit(request.url).netloc
+        request.headers["Host"] = urlsplit(request.url or "").netloc
         if scheme == "https":
             pool["assert_hostname"] = pool["server_hostname"] = name
             if self._authorities:  # besides those that requests brings

@@ -134,7 +134,7 @@ class Tickets:
         """GET /troubleTicket/{id}: 200 with the ticket, or the members that are asked for."""
         fields = read_fields(asked.query)
 
-        def ask(connection: Connection) -> tuple[int, bytes, list[str]]:
+        def ask(connection: Connection) -> tuple[int, bytes, Sequence[str]]:
             """Read the ticket, and for the provider whose it is."""
             _, version, text = self._found(connection, asked, whole=fields is None)
             return version, text, self._owners(connection, [asked.path["troubleTicketId"]])
@@ -148,7 +148,7 @@ class Tickets:
         query = read_query(asked.query, of_all=self._sees_all)
         operator = None if self._sees_all else asked.operator
 
-        def ask(connection: Connection) -> tuple[int, list[bytes], list[str]]:
+        def ask(connection: Connection) -> tuple[int, list[bytes], Sequence[str]]:
             """Read the page, and for the provider whose tickets these are."""
             known(connection, query.operators)
             total, texts = kept.page(connection, operator, query)
@@ -191,7 +191,7 @@ class Tickets:
         self._wake()
         return answer
 
-    def _owners(self, connection: Connection, numbers: Sequence[str]) -> list[str]:
+    def _owners(self, connection: Connection, numbers: Sequence[str]) -> Sequence[str]:
         """Return the names of the operators whose tickets these are; nothing for an operator."""
         return kept.owners(connection, numbers) if self._sees_all else []
 

@@ -1,5 +1,5 @@
-"""The commands `ticket`, `events` and `hub` against real servers: what is done, and what they say of
-what is not.
+"""The commands `ticket`, `events` and `hub` against real servers: what they do, and what they say
+when something was not done.
 """
 
 from __future__ import annotations
@@ -176,6 +176,11 @@ def paging() -> Iterator[str]:
         thread.join()
 
 
+def closing(listener: socket.socket) -> None:
+    """Take one connection, and close it."""
+    listener.accept()[0].close()
+
+
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     """Give a private certificate authority."""
@@ -199,7 +204,7 @@ class TestReached:
     """Why a server was not reached is told apart, with what to do."""
 
     def test_private_ca(self, secure: Server, authority: Authority) -> None:
-        """A private authority is named by an option or a setting; without it the message says how."""
+        """A private authority is trusted by an option or a setting, which the message names."""
         provider = Provider(secure.root, secure.secrets[PROVIDER])
         trusted = str(authority.certificate)
         assert provider("ticket", "list", "--ca", trusted).exit_code == 0
@@ -249,7 +254,7 @@ class TestReached:
     def test_closes(self) -> None:
         """A server that closes the connection without an answer is not one of HTTP."""
         with socket.create_server(("127.0.0.1", 0)) as listener:
-            thread = threading.Thread(target=lambda: listener.accept()[0].close())
+            thread = threading.Thread(target=closing, args=(listener,))
             thread.start()
             root = f"http://127.0.0.1:{listener.getsockname()[1]}"
             result = Provider(root, "s")("ticket", "list")

@@ -33,7 +33,10 @@ if TYPE_CHECKING:
 ID = "019ab3f2-7c1d-7000-8000-000000000001"
 TICKET = {
     "operator": "operator-a",
-    **{"id": ID, "status": "submitted", "ticketType": "Complaint", "name": "Fee"},
+    "id": ID,
+    "status": "submitted",
+    "ticketType": "Complaint",
+    "name": "Fee",
 }
 ERROR = {
     "code": "requirementsNotMet",

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from sqlalchemy import create_engine
 
+from server import operators
+from server.callbacks import Policy
 from server.config import Config
 from server.delivery import Delivery
 from server.observe import Metrics
-from server import operators
-from server.callbacks import Policy
 from server.posting import Poster
 from tests.api.conftest import NAMES, postgresql, serving
 from tests.delivery.receiving import receiving
@@ -331,8 +331,8 @@ def test_state(server: Server, receiver: Receiver) -> None:
 
 
 def test_disabled(server: Server, receiver: Receiver, second: Receiver) -> None:
-    """Nothing is sent to a disabled operator; what is raised for it waits, and arrives in order once
-    it is enabled again. The provider can remove its callback.
+    """Nothing is sent to a disabled operator; what is raised for it waits, and arrives in its order
+    once the operator is enabled again. The provider can remove its callback.
     """
     name = NAMES[2]
     engine = create_engine(server.database)

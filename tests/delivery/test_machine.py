@@ -306,7 +306,8 @@ class Laws(RuleBasedStateMachine):
         number = subscribe(self.store, self.operator, query=query)
         self.model.address = {
             **dict.fromkeys(("failing", "disabled", "last_success", "last_status", "last_error")),
-            **{"id": number, "query": query},
+            "id": number,
+            "query": query,
         }
         for each in self.model.events:
             if each.state == "pending" and each.lease is None:
