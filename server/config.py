@@ -116,7 +116,7 @@ def _ports(value: str) -> frozenset[int]:
 
 
 def _networks(value: str) -> tuple[Network, ...]:
-    return tuple(ipaddress.ip_network(each.strip()) for each in value.split(",") if value.strip())
+    return tuple(ipaddress.ip_network(each.strip()) for each in value.split(",")) if value else ()
 
 
 def _level(value: str) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import fields
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from requests.certs import where
 
 from server.config import SETTINGS, BadSetting, Config, read_config
 
@@ -52,6 +54,21 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "TTR_FAILED_LOGINS_PER_ADDRESS": (100, {"1": 1}, ["0", ""]),
     "TTR_TOKEN_LIFETIME": (3600.0, {"60": 60.0}, []),
     "TTR_ALLOW_LOOPBACK_CALLBACKS": (False, {"1": True, "YES": True, "no": False}, []),
+    "TTR_CALLBACK_CA": ("", {"": "", where(): where()}, ["/no/such/file", "/", FILE]),
+    "TTR_CALLBACK_PORTS": (
+        frozenset({443, 8443}),
+        {"443": frozenset({443}), "1, 65535": frozenset({1, 65_535})},
+        ["", "0", "443,", "-1", "65536", "https", "443;444"],
+    ),
+    "TTR_CALLBACK_NETWORKS": (
+        (),
+        {
+            "": (),
+            "10.20.0.0/16, fd12::/16": (ip_network("10.20.0.0/16"), ip_network("fd12::/16")),
+            "10.1.2.3": (ip_network("10.1.2.3/32"),),
+        },
+        ["10.20.0.1/16", "10.0.0.0/33", "10.0.0.0/8,", ",", "host", "10.0.0.0-10.0.0.9", "10"],
+    ),
     "TTR_SIGNING_KEY": (
         b"",
         {"": b"", "QUFB" * 11: b"A" * 33},
@@ -71,6 +88,7 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
         ["", "h", "ftp://h", "http://", "https://h/a?b", "https://h/a b"],
     ),
     "TTR_BACKOFFICE_USER": ("", {"": "", "a:b:c": "a:b:c", "a:": "a:"}, ["a", ":b", "a b:c"]),
+    "TTR_BACKOFFICE_CA": ("", {"": "", where(): where()}, ["/none.pem", "/", FILE]),
 }
 SIZES = ["", "0", "-1", "1.5M", "1m", "1 M", "1T", "M", "1234567890"]
 SECONDS = ["", "0", "-1", "86400", "soon", "nan", "inf"]
