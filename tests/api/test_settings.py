@@ -8,7 +8,7 @@ from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from requests.certs import where
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from server.config import SETTINGS, BadSetting, Config, read_config
 
@@ -54,7 +54,11 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "TTR_FAILED_LOGINS_PER_ADDRESS": (100, {"1": 1}, ["0", ""]),
     "TTR_TOKEN_LIFETIME": (3600.0, {"60": 60.0}, []),
     "TTR_ALLOW_LOOPBACK_CALLBACKS": (False, {"1": True, "YES": True, "no": False}, []),
-    "TTR_CALLBACK_CA": ("", {"": "", where(): where()}, ["/no/such/file", "/", FILE]),
+    "TTR_CALLBACK_CA": (
+        "",
+        {"": "", DEFAULT_CA_BUNDLE_PATH: DEFAULT_CA_BUNDLE_PATH},
+        ["/no/such/file", "/", FILE],
+    ),
     "TTR_CALLBACK_PORTS": (
         frozenset({443, 8443}),
         {"443": frozenset({443}), "1, 65535": frozenset({1, 65_535})},
@@ -88,7 +92,11 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
         ["", "h", "ftp://h", "http://", "https://h/a?b", "https://h/a b"],
     ),
     "TTR_BACKOFFICE_USER": ("", {"": "", "a:b:c": "a:b:c", "a:": "a:"}, ["a", ":b", "a b:c"]),
-    "TTR_BACKOFFICE_CA": ("", {"": "", where(): where()}, ["/none.pem", "/", FILE]),
+    "TTR_BACKOFFICE_CA": (
+        "",
+        {"": "", DEFAULT_CA_BUNDLE_PATH: DEFAULT_CA_BUNDLE_PATH},
+        ["/none.pem", "/", FILE],
+    ),
 }
 SIZES = ["", "0", "-1", "1.5M", "1m", "1 M", "1T", "M", "1234567890"]
 SECONDS = ["", "0", "-1", "86400", "soon", "nan", "inf"]
