@@ -27,7 +27,7 @@ from server.delivery import Delivery
 from server.listening import listen
 from server.mending import mending
 from server.observe import Metrics, log_to_standard_error
-from server.playing import events, ticket
+from server.playing import events, hub, ticket
 from server.processes import (
     Workers,
     listening_at,
@@ -123,7 +123,7 @@ def migrate() -> None:
         click.echo(f"schema version {done[-1]} reached" if done else "nothing to do")
 
 
-for each in (listen, ticket, events):
+for each in (listen, ticket, events, hub):
     cli.add_command(each)
 
 

@@ -34,7 +34,7 @@ from server.dispatch import Dispatch, Operations, Shortcut, Side, address_of
 from server.errors import BY_STATUS, Refused
 from server.events import Events
 from server.hrefs import Hrefs
-from server.hub import Hub
+from server.hub import AnyHub, Hub
 from server.limits import NOTED, Limits, send_answer, with_media_types
 from server.observe import Metrics
 from server.tickets import Tickets
@@ -157,7 +157,9 @@ def _sides(
     tickets = Tickets(store, shipped(), events, wake, hrefs)
     hub = Hub(store, config, shapes, events, wake)
     any_tickets = Tickets(store, backoffice.book(), events, wake, hrefs, by="provider")
-    outgoing = backoffice.Outgoing(store, wake)
+    own = backoffice.Outgoing(store, wake, by="operator")
+    outgoing = backoffice.Outgoing(store, wake, by="provider")
+    any_hub = AnyHub(store)
     roles: dict[Role, dict[str, Operation]] = {
         "operator": {
             "listTroubleTicket": tickets.list,
@@ -165,14 +167,22 @@ def _sides(
             "retrieveTroubleTicket": tickets.retrieve,
             "patchTroubleTicket": tickets.patch,
             "registerListener": hub.register,
+            "retrieveListener": hub.retrieve,
+            "retrieveListenerById": hub.retrieve,
             "unregisterListener": hub.unregister,
             "unregisterListenerById": hub.unregister,
+            "listOwnEvent": own.list,
+            "retrieveOwnEvent": own.retrieve,
+            "redeliverOwnEvent": own.redeliver,
             "checkTroubleTicket": checker.check,
         },
         "provider": {
             "listAnyTroubleTicket": any_tickets.list,
             "retrieveAnyTroubleTicket": any_tickets.retrieve,
             "patchAnyTroubleTicket": any_tickets.patch,
+            "listAnyListener": any_hub.list,
+            "retrieveAnyListener": any_hub.retrieve,
+            "unregisterAnyListener": any_hub.unregister,
             "listEvent": outgoing.list,
             "retrieveEvent": outgoing.retrieve,
             "redeliverEvent": outgoing.redeliver,

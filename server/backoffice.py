@@ -1,13 +1,13 @@
-"""The provider's side: its rules, and the operations on the events that operators are sent.
+"""The provider's rules, and the operations on the events that operators are sent.
 
-Its operations on tickets are those of `tickets`, by these rules. An event is told with what became
-of it; what it says, only when it is asked for alone, since it holds what a ticket holds.
+An operator sees and redelivers its own events, the provider those of all. A list of events says
+what became of them; the body of an event, which has data of the ticket, is answered with one event
+only.
 """
 
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,8 +23,9 @@ from server.filtering import (
     whole,
     words,
 )
+from server.kept import moment
+from server.operators import known
 from server.sentences import Told
-from server.tickets import stamp
 from server.wire import Answer, dumps
 from ttrules import Book
 
@@ -33,12 +34,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, RowMapping
 
+    from server.operators import Role
     from server.store import Store
     from server.wire import Asked
 
 #: What may become of an event, as the document says.
 STATES: Final = ("pending", "delivered", "dead")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @cache
@@ -48,47 +49,68 @@ def book() -> Book:
 
 
 class Outgoing:
-    """The operations on events, over a store. `wake` is called when there are some to deliver."""
+    """The operations on events, over a store. `wake` is called when there are some to deliver.
 
-    def __init__(self, store: Store, wake: Callable[[], None]) -> None:
+    `by` is the side that asks.
+    """
+
+    def __init__(self, store: Store, wake: Callable[[], None], *, by: Role) -> None:
         self._store = store
         self._wake = wake
+        self._sees_all = by == "provider"
+
+    def _owner(self, asked: Asked) -> str | None:
+        """Return whose events may be seen, None for those of all."""
+        return None if self._sees_all else asked.operator
+
+    def _told(self, row: RowMapping) -> dict[str, Any]:
+        """Return what became of an event, as this side sees it."""
+        return ({"operator": row["operator"]} if self._sees_all else {}) | _told(row)
+
+    def _whole(self, row: RowMapping) -> dict[str, Any]:
+        return {**self._told(row), "event": json.loads(bytes(row["body"]))}
 
     async def list(self, asked: Asked) -> Answer:
         """GET /event: 200 with what became of events, the newest first."""
-        given = read_parameters(asked.query, "state", OPERATOR, "limit")
+        others = (OPERATOR,) if self._sees_all else ()
+        given = read_parameters(asked.query, "state", *others, "limit")
         state = given.get("state")
         if state is not None and state not in STATES:
             raise Refused("invalidQuery", Told("choose", name="state", values=", ".join(STATES)))
         names = frozenset(words(given[OPERATOR])) if OPERATOR in given else None
         most = whole("limit", given.get("limit", str(DEFAULT_LIMIT)), 1, MOST)
-        rows = await self._store.read(
-            lambda c: outbox.listed(c, state=state, names=names, most=most)
-        )
-        return Answer(status=200, body=dumps([_told(row) for row in rows]))
+        owner = self._owner(asked)
+
+        def ask(connection: Connection) -> list[dict[str, Any]]:
+            known(connection, names)
+            rows = outbox.listed(connection, state=state, names=names, operator=owner, most=most)
+            return [self._told(row) for row in rows]
+
+        return Answer(status=200, body=dumps(await self._store.read(ask)))
 
     async def retrieve(self, asked: Asked) -> Answer:
         """GET /event/{id}: 200 with one event."""
         read_parameters(asked.query)
-        row = await self._store.read(lambda c: outbox.one(c, asked.path["eventId"]))
+        number, owner = asked.path["eventId"], self._owner(asked)
+        row = await self._store.read(lambda c: outbox.one(c, number, owner))
         if row is None:
             raise Refused("notFound")
-        return Answer(status=200, body=dumps(_whole(row)))
+        return Answer(status=200, body=dumps(self._whole(row)))
 
     async def redeliver(self, asked: Asked) -> Answer:
         """POST /event/{id}/redelivery: 202 with the event, which waits for one more attempt."""
         read_parameters(asked.query)
-        number = asked.path["eventId"]
+        number, owner = asked.path["eventId"], self._owner(asked)
 
         def job(connection: Connection) -> dict[str, Any]:
             """Let the event wait again."""
-            is_done = outbox.redeliver(connection, number)
-            row = outbox.one(connection, number)
+            is_done = outbox.redeliver(connection, number, owner)
+            row = outbox.one(connection, number, owner)
             if row is None:
                 raise Refused("notFound")
             if not is_done:
                 raise Refused("conflict", Told("event_waits"))
-            return _whole(row)
+            return self._whole(row)
 
         body = await self._store.write(job)
         self._wake()
@@ -105,27 +127,18 @@ class Outgoing:
 
 
 def _told(row: RowMapping) -> dict[str, Any]:
-    """Return what became of an event, as it is answered."""
+    """Return what became of an event."""
     told = {
         "id": row["id"],
-        "operator": row["operator"],
         "ticket": row["ticket"],
         "name": row["name"],
         "state": row["state"],
         "attempts": row["attempts"],
-        "raised": _moment(row["raised"]),
+        "raised": moment(row["raised"]),
         # What is to be sent at once is due since it was raised.
-        "due": _moment(max(row["due"], row["raised"])) if row["state"] == "pending" else None,
-        "settled": None if row["settled"] is None else _moment(row["settled"]),
+        "due": moment(max(row["due"], row["raised"])) if row["state"] == "pending" else None,
+        "settled": None if row["settled"] is None else moment(row["settled"]),
         "lastStatus": row["last_status"],
         "lastError": row["last_error"],
     }
     return {name: value for name, value in told.items() if value is not None}
-
-
-def _whole(row: RowMapping) -> dict[str, Any]:
-    return {**_told(row), "event": json.loads(bytes(row["body"]))}
-
-
-def _moment(micros: int) -> str:
-    return stamp(_EPOCH + timedelta(microseconds=micros))

@@ -1,32 +1,48 @@
-"""Which addresses an operator may have events sent to: none that leads into a private network.
+"""Callback URLs: which ones an operator may register and the server may connect to.
 
-`checked` reads an address as text and by the addresses that its name has now. A name may have
-others tomorrow, so whoever connects asks `is_public` of what it connects to, each time. Python's
-is_global is not enough: addresses that embed others (IPv4 in IPv6, NAT64, 6to4, Teredo) are taken
-apart, and networks that it lets through are listed. Sources: IANA's special-purpose registries,
-RFC 6890.
+`check` judges a URL when an operator registers it: first its text, then the addresses that its host
+name has at that moment. A name may have other addresses later, so the sender asks `Policy.refusal`
+again about the address that it is going to dial. Python's is_global is not enough: addresses that
+embed others (IPv4 in IPv6, NAT64, 6to4, Teredo) are unpacked, and networks that it lets through are
+listed here. Sources: IANA's special-purpose registries, RFC 6890.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import re
 import socket
-from typing import TYPE_CHECKING, Final, NoReturn, TypeAlias
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
+from weakref import WeakValueDictionary
 
+from server.config import Config
 from server.errors import Refused
+from server.sentences import Told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Sequence
+    from urllib.parse import SplitResult
 
-    #: Gives the addresses of a host name; raises OSError where it has none.
+    from server.setting_types import Network
+
+    #: Returns the addresses of a host name; raises OSError where it has none.
     Resolve: TypeAlias = Callable[[str, int], Iterable[str]]
+    #: The same, without blocking the event loop.
+    LookUp: TypeAlias = Callable[[str, int], Awaitable[Iterable[str]]]
 
 Address: TypeAlias = ipaddress.IPv4Address | ipaddress.IPv6Address
 
-PORTS: Final = frozenset({443, 8443})
 LONGEST: Final = 2_048
+#: How long a look-up of a host name may take, and how long a request waits for its turn: seconds.
+LOOK_UP: Final = 5.0
+#: How many look-ups run at once: for one operator, and in this process.
+_TOGETHER_OF_ONE: Final = 2
+_TOGETHER: Final = 32
 #: Networks that are not public, whatever Python's release says of them.
 _DENIED: Final = tuple(
     ipaddress.ip_network(text)
@@ -64,17 +80,153 @@ _DENIED: Final = tuple(
     )
 )
 _NAT64: Final = ipaddress.ip_network("64:ff9b::/96")
-_HOST: Final = re.compile(r"[A-Za-z0-9.:_\[\]-]+")
+#: Networks that a wider one in Policy.networks does not include: this machine, the local link,
+#: where cloud providers hand out credentials, their other metadata addresses, and multicast.
+_SENSITIVE: Final = tuple(
+    ipaddress.ip_network(text)
+    for text in (
+        "0.0.0.0/8",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "100.100.100.200/32",
+        "192.0.0.192/32",
+        "224.0.0.0/3",
+        "::/96",
+        "fd00:ec2::254/128",
+        "fe80::/10",
+        "ff00::/8",
+    )
+)
+#: The characters of RFC 3986, with complete percent-encodings.
+_CHARACTERS: Final = re.compile(r"(?:[A-Za-z0-9._~:/?#@!$&'()*+,;=\[\]-]|%[0-9A-Fa-f]{2})*")
+_HOST: Final = re.compile(r"(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::.*)?")
+_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 
 
 def is_public(address: Address) -> bool:
-    """Say whether an address is one of the public internet."""
+    """Return whether an address is one of the public internet."""
+    address = _unpacked(address)
+    return address.is_global and not any(address in network for network in _DENIED)
+
+
+def _unpacked(address: Address) -> Address:
+    """Return the IPv4 address that an IPv6 address stands for, or the address itself."""
     if isinstance(address, ipaddress.IPv6Address):
         if address.ipv4_mapped is not None:
-            return is_public(address.ipv4_mapped)
+            return address.ipv4_mapped
         if address in _NAT64:
-            return is_public(ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF))
-    return address.is_global and not any(address in network for network in _DENIED)
+            return ipaddress.IPv4Address(int(address) & 0xFFFF_FFFF)
+    return address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """Where callbacks may lead, besides https to public addresses.
+
+    `networks` are private networks that callbacks may lead into. A network that includes a
+    sensitive one, such as 0.0.0.0/0, does not open that: it must be listed itself, or a part of it.
+    `allow_loopback` also allows http, and any port, on this machine.
+    """
+
+    allow_loopback: bool = False
+    ports: frozenset[int] = Config().callback_ports
+    networks: tuple[Network, ...] = ()
+
+    @classmethod
+    def of(cls, config: Config) -> Policy:
+        """Return the policy that the settings ask for."""
+        return cls(
+            allow_loopback=config.allow_loopback_callbacks,
+            ports=config.callback_ports,
+            networks=config.callback_networks,
+        )
+
+    def refusal(self, scheme: str, port: int, addresses: Sequence[Address] = ()) -> Told | None:
+        """Return why a target is not allowed, or None. Without addresses: whether any could be."""
+        is_http = scheme in _DEFAULT_PORTS
+        if self.allow_loopback and is_http and all(each.is_loopback for each in addresses):
+            return None
+        if scheme != "https":
+            return Told("callback_scheme")
+        if port not in self.ports:
+            return Told("callback_port", ports=self._ports)
+        return None if all(map(self._permits, addresses)) else Told("callback_private")
+
+    @property
+    def _ports(self) -> str:
+        return ", ".join(map(str, sorted(self.ports)))
+
+    def _permits(self, address: Address) -> bool:
+        address = _unpacked(address)
+        return is_public(address) or any(
+            address in network
+            and all(
+                address not in sensitive or _is_within(network, sensitive)
+                for sensitive in _SENSITIVE
+            )
+            for network in self.networks
+        )
+
+    def flaw(self, url: str) -> Told | None:
+        """Return what is wrong with the text of a callback URL, or None."""
+        return flaw if (flaw := _flaw(url)) else self._flaw_of_port(urlsplit(url))
+
+    def _flaw_of_port(self, parts: SplitResult) -> Told | None:
+        try:
+            port = parts.port
+        except ValueError:  # not a port at all
+            return Told("callback_port", ports=self._ports)
+        return self.refusal(parts.scheme, _DEFAULT_PORTS[parts.scheme] if port is None else port)
+
+
+def _is_within(network: Network, other: Network) -> bool:
+    return network.version == other.version and network.subnet_of(other)  # type: ignore[arg-type]  # of one version
+
+
+def _flaw(url: str) -> Told | None:
+    """Return what no policy allows in a callback URL, or None."""
+    if len(url) > LONGEST:
+        return Told("callback_long", most=LONGEST)
+    if _CHARACTERS.fullmatch(url) is None:
+        return Told("callback_characters")
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return Told("callback_url")
+    flaws = {
+        "callback_credentials": "@" in parts.netloc,
+        "callback_fragment": "#" in url,
+        "callback_scheme": bool(parts.scheme) and parts.scheme not in _DEFAULT_PORTS,
+        "callback_url": not parts.scheme or not parts.hostname,
+        "callback_characters": _HOST.fullmatch(parts.netloc) is None,
+    }
+    return next((Told(key) for key, is_so in flaws.items() if is_so), None)
+
+
+async def check(url: str, policy: Policy, look_up: LookUp) -> None:
+    """Raise Refused(invalidCallback) that says why a callback URL is not allowed.
+
+    Asks for the addresses of its host. The answer never says which addresses these are.
+    """
+    if flaw := policy.flaw(url):
+        raise Refused("invalidCallback", flaw)
+    parts = urlsplit(url)
+    port = _DEFAULT_PORTS[parts.scheme] if parts.port is None else parts.port
+    try:
+        found = await look_up(parts.hostname or "", port)
+        addresses = [ipaddress.ip_address(each.partition("%")[0]) for each in found]
+    except (OSError, UnicodeError, ValueError):
+        addresses = []
+    if not addresses:
+        raise Refused("invalidCallback", Told("callback_unresolved"))
+    if refusal := policy.refusal(parts.scheme, port, addresses):
+        raise Refused("invalidCallback", refusal)
+
+
+def event_url(callback: str, event: str) -> str:
+    """Return where an event is sent: its name is the last segment of the callback's path."""
+    path, sign, query = callback.partition("?")
+    return f"{path.rstrip('/')}/{event}{sign}{query}"
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -83,40 +235,78 @@ def resolve(host: str, port: int) -> list[str]:
     return [str(each[4][0]) for each in found]
 
 
-def checked(url: str, *, allow_loopback: bool, addresses: Resolve = resolve) -> str:
-    """Return a callback's address as it was given, once it is known to be allowed.
+class LookUps:
+    """Looks host names up in threads of its own, a few at a time for each operator.
 
-    Asks for the addresses of its host, which may take a while. Raises Refused(invalidCallback);
-    what the addresses are is told to nobody.
+    A look-up cannot be interrupted. It keeps its place until it returns, also when nobody waits for
+    it any more, so that slow names delay only the operator that sends them.
     """
-    if len(url) > LONGEST or not url.isascii() or not url.isprintable() or " " in url:
-        _refuse()
+
+    def __init__(self, resolve: Resolve = resolve, seconds: float = LOOK_UP) -> None:
+        self._resolve = resolve
+        self._seconds = seconds
+        self._running = 0
+        self._turns: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+
+    async def find(self, operator: str, host: str, port: int) -> list[str]:
+        """Return the addresses of a host name.
+
+        Raises OSError where it has none, and Refused: invalidCallback when the name takes too long,
+        tooManyRequests and unavailable when others are looked up already.
+        """
+        if _is_address(host):  # nothing to look up
+            return [host]
+        turns = self._turns.setdefault(operator, asyncio.Semaphore(_TOGETHER_OF_ONE))
+        later = {"Retry-After": str(round(self._seconds) or 1)}
+        try:
+            async with asyncio.timeout(self._seconds):
+                await turns.acquire()
+        except TimeoutError:
+            raise Refused("tooManyRequests", Told("look_ups"), headers=later) from None
+        if self._running >= _TOGETHER:
+            turns.release()
+            raise Refused("unavailable", headers=later)
+        try:
+            async with asyncio.timeout(self._seconds):
+                return await self._begun(turns, host, port)
+        except TimeoutError:
+            told = Told("callback_slow", seconds=f"{self._seconds:g}")
+            raise Refused("invalidCallback", told) from None
+
+    def _begun(self, turns: asyncio.Semaphore, host: str, port: int) -> asyncio.Future[list[str]]:
+        """Return the future result of a look-up, which runs in a thread of its own."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[list[str]] = loop.create_future()
+
+        def ended(found: list[str], error: Exception | None) -> None:
+            self._running -= 1
+            turns.release()
+            if future.done():
+                return
+            if error is None:
+                future.set_result(found)
+            else:
+                future.set_exception(error)
+
+        def run() -> None:
+            found: list[str] = []
+            failure: Exception | None = None
+            try:
+                found = list(self._resolve(host, port))
+            except Exception as error:  # noqa: BLE001 - raised where the result is awaited
+                failure = error
+            with suppress(RuntimeError):  # the server has stopped
+                loop.call_soon_threadsafe(ended, found, failure)
+
+        # A daemon: a server that stops waits for no resolver.
+        threading.Thread(target=run, name="look-up", daemon=True).start()
+        self._running += 1
+        return future
+
+
+def _is_address(host: str) -> bool:
     try:
-        parts = urlsplit(url)
-        port = parts.port or (443 if parts.scheme == "https" else 80)
+        ipaddress.ip_address(host)
     except ValueError:
-        _refuse()
-    host = parts.hostname
-    if not host or "@" in parts.netloc or "\\" in url or parts.fragment or "#" in url:
-        _refuse()
-    if _HOST.fullmatch(parts.netloc) is None:
-        _refuse()
-    try:
-        found = [ipaddress.ip_address(each.partition("%")[0]) for each in addresses(host, port)]
-    except (OSError, UnicodeError, ValueError):
-        found = []
-    if not found:
-        _refuse()
-    if (
-        allow_loopback
-        and parts.scheme in {"http", "https"}
-        and all(each.is_loopback for each in found)
-    ):
-        return url
-    if parts.scheme != "https" or port not in PORTS or not all(map(is_public, found)):
-        _refuse()
-    return url
-
-
-def _refuse() -> NoReturn:
-    raise Refused("invalidCallback")
+        return False
+    return True

@@ -94,7 +94,7 @@ class Config:
         types.database,
         "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
         "Where tickets are kept. Write what an address reserves in a password as %40 and so on.",
-        is_address=True,
+        is_secret=True,
     )
     host: str = _setting(
         "127.0.0.1",
@@ -175,6 +175,22 @@ class Config:
         "0 or 1",
         "Let callbacks be http or https on this machine's loopback addresses. For development, and"
         " only where the server itself listens at such an address.",
+    )
+    callback_ca: str = _setting(
+        "",
+        types.authorities,
+        "a file of PEM certificates",
+        "Certificate authorities that callbacks may use besides the public ones.",
+    )
+    callback_ports: frozenset[int] = _setting(
+        "443,8443", types.ports, "ports, separated by commas", "The ports that callbacks may use."
+    )
+    callback_networks: tuple[types.Network, ...] = _setting(
+        "",
+        types.networks,
+        "networks in CIDR notation such as 10.20.0.0/16, separated by commas",
+        "Private networks that callbacks may lead into. Loopback, link-local, multicast and cloud"
+        " metadata addresses stay closed unless the network listed is a part of theirs.",
     )
     signing_key: bytes = _setting(
         "",
@@ -261,6 +277,13 @@ class Config:
         "NAME:SECRET",
         "As whom these commands ask; on a sandbox's machine as `provider` when it is not set.",
         is_secret=True,
+    )
+
+    backoffice_ca: str = _setting(
+        "",
+        types.authorities,
+        "a file of PEM certificates",
+        "The certificate authorities that these commands trust, in place of the public ones.",
     )
 
     @property

@@ -20,6 +20,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from server import kept, outbox
+from server.callbacks import Policy, event_url
 from server.posting import Poster
 from server.retrying import Outcome, decide
 from server.signing import headers, keys_of
@@ -89,7 +90,7 @@ class Delivery:
         self._tickets_kept = config.tickets_kept
         self._metrics = metrics
         self._poster = poster or Poster(
-            allow_loopback=config.allow_loopback_callbacks, deadline=config.event_deadline
+            Policy.of(config), deadline=config.event_deadline, authorities=config.callback_ca
         )
         self._clock = clock
         self._steady = steady
@@ -190,6 +191,7 @@ class Delivery:
         self, connection: Connection, now: int, ended: list[tuple[Claimed, Outcome | None]]
     ) -> list[str]:
         """Say what came of attempts; return it. Most have succeeded: those are said together."""
+        outbox.hold(connection, {each.to.id for each, _ in ended})
         fates: dict[str, str] = {}
         arrived: defaultdict[int | None, list[Claimed]] = defaultdict(list)
         for each, outcome in ended:
@@ -232,7 +234,7 @@ class Delivery:
             # After a long sleep of this process the claim may be somebody else's.
             if time.monotonic() < until:
                 outcome = self._poster.post(
-                    f"{claimed.to.callback.rstrip('/')}/{claimed.name}",
+                    event_url(claimed.to.callback, claimed.name),
                     claimed.body,
                     self._headers(claimed),
                 )

@@ -24,7 +24,7 @@ from server.schema import ticket as tickets
 from server.wire import Answer, dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from sqlalchemy import Connection
 
@@ -46,6 +46,16 @@ class Earlier(NamedTuple):
 def micros(moment: datetime) -> int:
     """Return a moment as microseconds since 1970 in UTC."""
     return (moment - _EPOCH) // _MICROSECOND
+
+
+def stamp(moment: datetime) -> str:
+    """Return a moment as tickets hold it: RFC 3339 in UTC, to the millisecond."""
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def moment(micros: int) -> str:
+    """Return microseconds since 1970 as a moment in the form of `stamp`."""
+    return stamp(_EPOCH + timedelta(microseconds=micros))
 
 
 def columns_of(ticket: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,6 +104,22 @@ def owner(connection: Connection, number: str) -> str | None:
     """Return the operator whose ticket it is, or None."""
     row = _OWNER.run(connection, {"number": number}).fetchone()
     return None if row is None else row[0]
+
+
+def owners(connection: Connection, numbers: Sequence[str]) -> list[str]:
+    """Return the names of the operators whose tickets have these ids, in their order."""
+    found = (
+        select(tickets.c.id, operators.c.name)
+        .join(operators, operators.c.id == tickets.c.operator)
+        .where(tickets.c.operator.in_(select(operators.c.id)), tickets.c.id.in_(numbers))
+    )
+    names = {row.id: row.name for row in connection.execute(found)}
+    return [names[number] for number in numbers]
+
+
+def owned(name: str, text: bytes) -> bytes:
+    """Return a document with the name of its operator, as the provider sees it."""
+    return b'{"operator":' + dumps(name) + b"," + text[1:]
 
 
 def page(connection: Connection, operator: str | None, query: Query) -> tuple[int, list[bytes]]:

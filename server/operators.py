@@ -22,12 +22,14 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import and_, delete, func, insert, select, update
 
+from server.errors import Refused
 from server.schema import TABLES
 from server.schema import content as contents
 from server.schema import document as documents
 from server.schema import operator as operators
 from server.schema import ticket as tickets
 from server.schema import token as tokens
+from server.sentences import Told, near
 from server.setting_types import DAY
 
 if TYPE_CHECKING:
@@ -211,6 +213,16 @@ def named(connection: Connection, name: str) -> Operator | None:
         return None
     row = connection.execute(select(operators).where(operators.c.name == name)).first()
     return None if row is None else _operator(row)
+
+
+def known(connection: Connection, names: frozenset[str] | None) -> None:
+    """Raise Refused(invalidQuery) where a name that is asked for is not one of an operator's."""
+    if names is None:
+        return
+    with_tickets = select(operators.c.name).where(operators.c.role == "operator")
+    every = sorted(connection.scalars(with_tickets))
+    for name in sorted(names - {*every}):
+        raise Refused("invalidQuery", Told("no_operator", name=name, near=near(name, every)))
 
 
 def _operator(row: Row[tuple[object, ...]]) -> Operator:

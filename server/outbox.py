@@ -26,6 +26,7 @@ from sqlalchemy import (
     insert,
     select,
     text,
+    true,
     update,
 )
 
@@ -39,7 +40,7 @@ from server.setting_types import LONGEST_LEASE
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from sqlalchemy import Connection, RowMapping
+    from sqlalchemy import ColumnElement, Connection, RowMapping
 
     from server.events import Event
     from server.retrying import Decision, Outcome
@@ -156,7 +157,11 @@ _WAITED_FOR: Final = Prepared(
         operators.c.name,
     )
     .join(operators, operators.c.id == subscription.c.operator)
-    .where(subscription.c.disabled.is_(None), exists().where(_IS_DUE))
+    .where(
+        subscription.c.disabled.is_(None),
+        operators.c.disabled.is_(None),  # what it is owed waits until it is enabled again
+        exists().where(_IS_DUE),
+    )
 )
 _due = (
     select(events.c.number)
@@ -255,18 +260,30 @@ _UNMADE: Final = Prepared(
 )
 _SAME: Final = subscription.c.id == bindparam("subscribed")
 _WORKS: Final = Prepared(
-    update(subscription).where(_SAME, subscription.c.failing.is_not(None)).values(failing=None)
+    update(subscription)
+    .where(_SAME)
+    .values(failing=None, last_success=bindparam("now"), **{**_TOLD, "last_error": None})
 )
 _FAILS: Final = Prepared(
     update(subscription)
-    .where(_SAME, subscription.c.failing.is_(None))
-    .values(failing=bindparam("now"))
+    .where(_SAME)
+    .values(failing=func.coalesce(subscription.c.failing, bindparam("now")), **_TOLD)
 )
 _GIVE_UP: Final = Prepared(
     update(subscription)
     .where(_SAME, subscription.c.disabled.is_(None), subscription.c.failing <= bindparam("since"))
     .values(disabled=bindparam("now"))
 )
+
+
+def hold(connection: Connection, subscribed: set[str]) -> None:
+    """Lock the rows of subscriptions, before those of events as `unsubscribe` does.
+
+    Two processes that settle attempts for the same operators then take turns.
+    """
+    if subscribed and connection.dialect.name != "sqlite":
+        rows = select(subscription.c.id).where(subscription.c.id.in_(sorted(subscribed)))
+        connection.execute(rows.order_by(subscription.c.id).with_for_update(key_share=True)).all()
 
 
 def settle(
@@ -286,7 +303,7 @@ def settle(
     if not done.rowcount:
         return False
     since = now if decision.fate == "gone" else now - GIVEN_UP
-    _FAILS.run(connection, {**about, "now": now})
+    _FAILS.run(connection, {**about, **told, "now": now})
     _GIVE_UP.run(connection, {**about, "now": now, "since": since})
     return True
 
@@ -303,7 +320,7 @@ def arrived(
     }
     done = set(connection.execute(_ARRIVED, values).scalars())
     for subscribed in sorted({each.to.id for each in claimed if each.number in done}):
-        _WORKS.run(connection, {"subscribed": subscribed})
+        _WORKS.run(connection, {"subscribed": subscribed, "status": status, "now": now})
     return done
 
 
@@ -391,31 +408,46 @@ _SHOWN: Final = select(
 
 
 def listed(
-    connection: Connection, *, state: str | None, names: frozenset[str] | None, most: int
+    connection: Connection,
+    *,
+    state: str | None,
+    names: frozenset[str] | None = None,
+    operator: str | None = None,
+    most: int,
 ) -> Sequence[RowMapping]:
-    """Return events as rows, the newest first; `names` are those of operators, None for all."""
+    """Return events as rows, the newest first, of operators by their names, of one, or of all."""
     statement = _SHOWN.order_by(events.c.number.desc()).limit(most)
     if state is not None:
         statement = statement.where(events.c.state == state)
     if names is not None:
         statement = statement.where(operators.c.name.in_(sorted(names)))
+    if operator is not None:
+        statement = statement.where(events.c.operator == operator)
     return connection.execute(statement).mappings().all()
 
 
-def one(connection: Connection, number: str) -> RowMapping | None:
-    """Return one event as a row, or None."""
-    return connection.execute(_SHOWN.where(events.c.id == number)).mappings().first()
+def one(connection: Connection, number: str, operator: str | None = None) -> RowMapping | None:
+    """Return one event, of an operator or of any, as a row, or None."""
+    statement = _SHOWN.where(_named(number, operator))
+    return connection.execute(statement).mappings().first()
 
 
-def redeliver(connection: Connection, number: str) -> bool:
-    """Let one more attempt be made for an event that is settled; False where there is none."""
-    settled = and_(events.c.id == number, events.c.state != "pending")
+def redeliver(connection: Connection, number: str, operator: str | None = None) -> bool:
+    """Let one more attempt be made for a settled event of an operator, or of any.
+
+    False where there is none.
+    """
     changed = connection.execute(
         update(events)
-        .where(settled)
+        .where(_named(number, operator), events.c.state != "pending")
         .values(state="pending", settled=None, due=0, attempts=len(STEPS) - 1)
     )
     return bool(changed.rowcount)
+
+
+def _named(number: str, operator: str | None) -> ColumnElement[bool]:
+    mine = true() if operator is None else events.c.operator == operator
+    return and_(events.c.id == number, mine)
 
 
 def purge(connection: Connection, before: int) -> int:

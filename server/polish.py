@@ -93,12 +93,31 @@ SENTENCES: Final[dict[str, str]] = {
     "correct_members": "Popraw to, co dokumentacja opisuje inaczej: {places}.",
     "query": "Zapisz /query jako {name}= i nazwy zdarzeń.",
     "event": "Sprawdź nazwy w /query: nie ma takiego zdarzenia.{near}",
+    "callback_long": "Skróć adres zwrotny do najwyżej {most} znaków.",
+    "callback_characters": "Użyj w adresie zwrotnym tylko znaków dozwolonych w adresach URL (ASCII,"
+    " bez spacji i ukośników wstecznych). Inne znaki zapisz w kodowaniu procentowym, a"
+    " umiędzynarodowioną nazwę hosta w postaci ASCII (xn--).",
+    "callback_url": "Wyślij adres zwrotny jako bezwzględny adres URL, na przykład"
+    " https://listener.example.com/events.",
+    "callback_credentials": "Usuń z adresu zwrotnego nazwę użytkownika i hasło. Sekret może być w"
+    " ścieżce albo w parametrach adresu; zdarzenia są też podpisywane.",
+    "callback_fragment": "Usuń z adresu zwrotnego fragment (część po znaku #).",
+    "callback_scheme": "Użyj https w adresie zwrotnym.",
+    "callback_port": "Użyj w adresie zwrotnym dozwolonego portu: {ports}.",
+    "callback_unresolved": "Sprawdź nazwę hosta w adresie zwrotnym: nie ma ona żadnego adresu IP.",
+    "callback_slow": "Sprawdź nazwę hosta w adresie zwrotnym: jej adresów nie znaleziono w ciągu"
+    " {seconds} s. Wyślij żądanie ponownie później.",
+    "callback_private": "Użyj w adresie zwrotnym hosta, który ma tylko publiczne adresy IP: ten ma"
+    " adres, pod który nie wolno wysyłać zdarzeń.",
+    "look_ups": "Zaczekaj, aż zakończy się wyszukiwanie nazw hostów z Twoich wcześniejszych adresów"
+    " zwrotnych.",
     "parameter": "Sprawdź nazwę {name}: nie ma takiego parametru.{near}",
     "once": "Podaj {name} tylko raz.",
     "give": "Podaj {name}.",
     "choose": "Nadaj parametrowi {name} jedną z wartości: {values}.",
     "only_fields": "Podaj najwyżej parametr fields, gdy prosisz o jedno zgłoszenie.",
     "operator": "Sprawdź operator {operator}: {name} nie ma takiego operatora.{near}",
+    "no_operator": "Sprawdź nazwę {name} w operator: nie ma takiego operatora.{near}",
     "no_text": "Porównaj {name} inaczej: to nie tekst, więc nie pasuje do wyrażenia.",
     "nul_in": "Usuń znak U+0000 z {name}.",
     "whole": "Zapisz {name} jako liczbę całkowitą.",

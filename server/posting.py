@@ -1,7 +1,7 @@
 """One attempt to deliver: a POST to an address that somebody else chose.
 
-requests-hardened resolves the host once and dials the very address that it has judged; here that
-address must also be one that `callbacks` calls public. Nothing of this machine's surroundings is
+The host name is resolved once, and the very address that the policy of `callbacks` has judged is
+dialled. Nothing of this machine's surroundings is
 used (no proxy, no .netrc, no cookie), no redirect is followed, and little of the answer is read.
 The timeouts of requests begin anew with every byte, so the whole attempt has a deadline besides: at
 that moment its connection is shut down from outside. To look a name up has no timeout at all and
@@ -20,15 +20,16 @@ from contextlib import suppress
 from functools import partial
 from http.client import HTTPException
 from http.cookiejar import DefaultCookiePolicy
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import requests
-from requests_hardened.ip_filter import InvalidIPAddress
-from requests_hardened.ip_filter_adapter import IPFilterAdapter
+from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from server.callbacks import is_public
+from server.callbacks import LOOK_UP, Policy, resolve
 from server.config import Config
 from server.retrying import Outcome
 
@@ -37,8 +38,7 @@ if TYPE_CHECKING:
 
 #: How long an attempt may take altogether where nothing else is said.
 DEADLINE: Final = Config().event_deadline
-#: How long a look-up may take, a connection, or silence, in seconds.
-_LOOK_UP: Final = 5.0
+#: How long a connection may take, or silence, in seconds.
 _CONNECT: Final = 5.0
 _SILENCE: Final = 10.0
 #: How much of an answer is read, so that its connection can be used again.
@@ -50,6 +50,8 @@ _TICK: Final = 0.25
 
 #: What every attempt says beside its signature.
 _HEADERS: Final = {"User-Agent": "trouble-ticket-server", "Content-Type": "application/json"}
+
+_STRICT: Final = Policy()
 
 T = TypeVar("T")
 _attempt = threading.local()
@@ -93,26 +95,56 @@ class _SecurePool(HTTPSConnectionPool):
     ConnectionCls = _Secure
 
 
-class _Adapter(IPFilterAdapter):  # type: ignore[misc]  # untyped
-    """Dials only what is public, or a loopback address where that is allowed."""
+class NotAllowed(requests.RequestException):
+    """The policy does not allow to connect to the address that a host name has."""
 
-    def __init__(self, *, is_https: bool, allow_loopback: bool) -> None:
-        self._loopback = allow_loopback
-        super().__init__(is_https_proto=is_https, allow_loopback=allow_loopback)
+
+class _Adapter(HTTPAdapter):
+    """Dials only addresses that the policy allows."""
+
+    def __init__(self, policy: Policy, authorities: str) -> None:
+        self._policy = policy
+        self._authorities = authorities
+        super().__init__()
 
     def init_poolmanager(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - urllib3's
         """Make pools whose connections are noted."""
         super().init_poolmanager(_KEPT, _KEPT, block=False)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
 
-    def build_connection_pool_key_attributes(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests'
-        """Return what chooses the connection: the address that was judged."""
-        look_up = partial(super().build_connection_pool_key_attributes, *args, **kwargs)
-        host, pool = _in_time(look_up, _attempt.under_way.left(_LOOK_UP))
-        address = ipaddress.ip_address(host["host"].strip("[]"))
-        if not (is_public(address) or (self._loopback and address.is_loopback)):
-            raise InvalidIPAddress(address)
+    def build_connection_pool_key_attributes(
+        self,
+        request: requests.PreparedRequest,
+        *rest: Any,  # noqa: ANN401 - requests'
+        **more: Any,  # noqa: ANN401
+    ) -> Any:  # noqa: ANN401
+        """Return what chooses the connection: the address that was judged.
+
+        Raises NotAllowed. The certificate must be that of the host name, not of the address.
+        """
+        found: Any = super().build_connection_pool_key_attributes(request, *rest, **more)
+        host, pool = found
+        name, scheme = host["host"], host["scheme"]
+        port = (443 if scheme == "https" else 80) if host["port"] is None else host["port"]
+        addresses = _in_time(partial(_resolved, name, port), _attempt.under_way.left(LOOK_UP))
+        address = ipaddress.ip_address(addresses[0].partition("%")[0])
+        if self._policy.refusal(scheme, port, [address]):
+            raise NotAllowed
+        request.headers["Host"] = urlsplit(request.url or "").netloc
+        if scheme == "https":
+            pool["assert_hostname"] = pool["server_hostname"] = name
+            if self._authorities:  # besides those that requests brings
+                pool["ca_cert_data"] = self._authorities
+        host["host"] = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004
         return host, pool
+
+
+def _resolved(name: str, port: int) -> list[str]:
+    """Return the addresses of a host name. Raises requests.ConnectionError where it has none."""
+    try:
+        return resolve(name, port)
+    except (OSError, UnicodeError) as error:
+        raise requests.ConnectionError from error
 
 
 class _UnderWay:
@@ -154,28 +186,20 @@ class _UnderWay:
 class Poster:
     """Makes attempts, from any number of threads. `close` it.
 
-    `deadline` is how long an attempt may take altogether, in seconds.
-
-    `authorities` is a file of certificates to trust, in the place of those that requests brings.
+    `policy` says where they may lead, `deadline` is how long an attempt may take altogether, in
+    seconds, `authorities` a file of certificate authorities to trust besides the public ones.
     """
 
     def __init__(
-        self,
-        *,
-        allow_loopback: bool = False,
-        deadline: float = DEADLINE,
-        authorities: str | None = None,
+        self, policy: Policy = _STRICT, *, deadline: float = DEADLINE, authorities: str = ""
     ) -> None:
         self._deadline = deadline
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.verify = authorities or True
         self._session.cookies.set_policy(DefaultCookiePolicy(allowed_domains=[]))
-        for scheme, is_https in (("https://", True), ("http://", False)):
-            adapter = _Adapter(is_https=is_https, allow_loopback=allow_loopback)
-            self._session.mount(scheme, adapter)
-        if not allow_loopback:
-            del self._session.adapters["http://"]
+        trusted = Path(authorities).read_text("ascii", "ignore") if authorities else ""
+        for scheme in ("https://", "http://"):
+            self._session.mount(scheme, _Adapter(policy, trusted))
         self._under_way: set[_UnderWay] = set()
         self._lock = threading.Lock()
         self._closed = threading.Event()
@@ -253,7 +277,7 @@ def _in_time(ask: Callable[[], T], seconds: float) -> T:
 
 def _word(error: Exception) -> str:
     """Return in a word why there is no status; what else an error says may hold an address."""
-    if isinstance(error, InvalidIPAddress):
+    if isinstance(error, NotAllowed):
         return "address not allowed"
     if isinstance(error, requests.exceptions.SSLError):
         return "TLS"

@@ -128,6 +128,10 @@ subscription = Table(
     # Since when every attempt has failed, and since when none is made any more.
     Column("failing", BigInteger),
     Column("disabled", BigInteger),
+    # When an event last arrived, and how the last attempt ended.
+    Column("last_success", BigInteger),
+    Column("last_status", Integer),
+    Column("last_error", Text),
 )
 
 event = Table(
@@ -155,6 +159,7 @@ event = Table(
     Column("last_status", Integer),
     Column("last_error", Text),
     UniqueConstraint("ticket", "seq", name="event_order"),
+    Index("event_operator", "operator", "number"),
     CheckConstraint("state IN ('pending', 'delivered', 'dead')", name="event_state"),
     CheckConstraint("(state = 'pending') = (settled IS NULL)", name="event_settled_once"),
     CheckConstraint("state = 'pending' OR lease IS NULL", name="event_lease"),
@@ -202,8 +207,16 @@ def _second(connection: Connection) -> None:
     event.create(connection)
 
 
+def _third(connection: Connection) -> None:
+    """Let a subscription say how attempts ended, and list the events of one operator quickly."""
+    for column in ("last_success BIGINT", "last_status INTEGER", "last_error TEXT"):
+        connection.execute(text(f"ALTER TABLE subscription ADD COLUMN {column}"))
+    index = "CREATE INDEX IF NOT EXISTS event_operator ON event (operator, number)"
+    connection.execute(text(index))
+
+
 #: What each version of the schema does to one of the version before it.
-MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (_first, _second)
+MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (_first, _second, _third)
 
 
 def version_of(connection: Connection) -> int:

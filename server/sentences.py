@@ -42,6 +42,24 @@ SENTENCES: Final[dict[str, str]] = {
     "correct_members": "Correct what the document says otherwise: {places}.",
     "query": "Write /query as {name}= and names of events.",
     "event": "Check the names in /query: there is no such event.{near}",
+    # Callback URLs.
+    "callback_long": "Shorten the callback URL to {most} characters at most.",
+    "callback_characters": "Use only characters that a URL may contain in the callback URL (ASCII,"
+    " no spaces, no backslashes). Percent-encode other characters; write an international host name"
+    " in its ASCII form (xn--).",
+    "callback_url": "Send the callback as an absolute URL, such as"
+    " https://listener.example.com/events.",
+    "callback_credentials": "Remove the user name and password from the callback URL. A secret may"
+    " be in its path or query; events are signed as well.",
+    "callback_fragment": "Remove the fragment (the part after #) from the callback URL.",
+    "callback_scheme": "Use https in the callback URL.",
+    "callback_port": "Use an allowed port in the callback URL: {ports}.",
+    "callback_unresolved": "Check the host name in the callback URL: it has no address.",
+    "callback_slow": "Check the host name in the callback URL: its addresses were not found within"
+    " {seconds} seconds. Send the request again later.",
+    "callback_private": "Use a host with public addresses only in the callback URL: it has an"
+    " address where callbacks are not allowed.",
+    "look_ups": "Wait until the host names of your earlier callback URLs have been looked up.",
     # Parameters.
     "parameter": "Check the name {name}: there is no such parameter.{near}",
     "once": "Give {name} once.",
@@ -49,6 +67,7 @@ SENTENCES: Final[dict[str, str]] = {
     "choose": "Set {name} to one of: {values}.",
     "only_fields": "Give fields only, or nothing, where a single ticket is asked for.",
     "operator": "Check the operator {operator}: {name} has no such operator.{near}",
+    "no_operator": "Check the name {name} in operator: there is no such operator.{near}",
     "no_text": "Compare {name} in another way: it holds no text that an expression could match.",
     "nul_in": "Remove U+0000 from {name}.",
     "whole": "Write {name} as a whole number.",

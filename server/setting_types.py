@@ -11,7 +11,7 @@ import re
 import ssl
 from base64 import b64decode
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 from urllib.parse import urlsplit
 
 from sqlalchemy import make_url
@@ -19,6 +19,8 @@ from sqlalchemy.exc import ArgumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 #: Variables that Kubernetes sets for each Service, and Docker for each link, with their values.
 _LINKS: Final = (
@@ -142,6 +144,29 @@ def file(value: str) -> str:
     if value and not Path(value).is_file():
         raise ValueError
     return value
+
+
+def authorities(value: str) -> str:
+    """Return the path of a file of PEM certificates, or nothing."""
+    if value:
+        try:
+            ssl.create_default_context(cafile=value)
+        except OSError:  # also ssl.SSLError: there is no certificate in it
+            raise ValueError from None
+    return value
+
+
+def ports(value: str) -> frozenset[int]:
+    """Return the ports of a list; 0 is invalid."""
+    found = frozenset(port(each.strip()) for each in value.split(","))
+    if 0 in found:
+        raise ValueError
+    return found
+
+
+def networks(value: str) -> tuple[Network, ...]:
+    """Return the networks of a list in CIDR notation."""
+    return tuple(ipaddress.ip_network(each.strip()) for each in value.split(",")) if value else ()
 
 
 def level(value: str) -> int:

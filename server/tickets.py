@@ -21,12 +21,14 @@ import ttrules
 from server import kept, outbox
 from server.errors import Refused
 from server.filtering import read_fields, read_query, select_fields
+from server.kept import stamp
+from server.operators import known
 from server.sentences import Told
 from server.wire import JSON_PATCH, Answer, dumps
 from server.wrappers import wrapper_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Sequence
 
     from sqlalchemy import Connection
 
@@ -139,25 +141,33 @@ class Tickets:
     async def retrieve(self, asked: Asked) -> Answer:
         """GET /troubleTicket/{id}: 200 with the ticket, or the members that are asked for."""
         fields = read_fields(asked.query)
-        _, version, text = await self._store.read(
-            lambda c: self._found(c, asked, whole=fields is None), by_key=True
-        )
+
+        def ask(connection: Connection) -> tuple[int, bytes, Sequence[str]]:
+            """Read the ticket, and for the provider whose it is."""
+            _, version, text = self._found(connection, asked, whole=fields is None)
+            return version, text, self._owners(connection, [asked.path["troubleTicketId"]])
+
+        version, text, owners = await self._store.read(ask, by_key=True)
         headers = {"ETag": etag(version)}
         if _is_known(asked, version):
             return Answer(status=304, headers=headers)
-        text = self._hrefs.added(text)
-        if fields is not None:
-            text = dumps(select_fields(json.loads(text), fields))
+        (text,) = _shown([self._hrefs.added(text)], fields, owners)
         return Answer(status=200, headers=headers, body=text)
 
     async def list(self, asked: Asked) -> Answer:
         """GET /troubleTicket: 200 with a page of tickets, and how many there are."""
         query = read_query(asked.query, of_all=self._sees_all)
         operator = None if self._sees_all else asked.operator
-        total, texts = await self._store.read(lambda c: kept.page(c, operator, query))
-        texts = [self._hrefs.added(text) for text in texts]
-        if query.fields is not None:
-            texts = [dumps(select_fields(json.loads(text), query.fields)) for text in texts]
+
+        def ask(connection: Connection) -> tuple[int, list[bytes], Sequence[str]]:
+            """Read the page, and for the provider whose tickets these are."""
+            known(connection, query.operators)
+            total, texts = kept.page(connection, operator, query)
+            numbers = [json.loads(each)["id"] for each in texts] if self._sees_all else []
+            return total, texts, self._owners(connection, numbers)
+
+        total, texts, owners = await self._store.read(ask)
+        texts = _shown([self._hrefs.added(text) for text in texts], query.fields, owners)
         headers = {
             "X-Total-Count": str(total),
             "X-Result-Count": str(len(texts)),
@@ -189,11 +199,17 @@ class Tickets:
                 version += 1
                 kept.update(connection, owner, after, version)
                 self._raise(connection, owner, before, after, version, moment)
-            return _answer(200, after, version, change.report.warnings)
+            answer = _answer(200, after, version, change.report.warnings)
+            (body,) = _shown([answer.body], None, self._owners(connection, [after["id"]]))
+            return replace(answer, body=body)
 
         answer = await self._store.write(job)
         self._wake()
         return answer
+
+    def _owners(self, connection: Connection, numbers: Sequence[str]) -> Sequence[str]:
+        """Return the names of the operators whose tickets these are; nothing for an operator."""
+        return kept.owners(connection, numbers) if self._sees_all else []
 
     def _found(
         self, connection: Connection, asked: Asked, *, whole: bool, to_change: bool = False
@@ -262,9 +278,7 @@ class Tickets:
             warnings=report.warnings,
         )
 
-    def _after(
-        self, before: Ticket, change: Change, asked: Asked, moment: datetime
-    ) -> Ticket:
+    def _after(self, before: Ticket, change: Change, asked: Asked, moment: datetime) -> Ticket:
         """Return the ticket after a change. Raises Refused when it is not allowed."""
         violations = change.report.violations
         if violations:
@@ -281,6 +295,15 @@ class Tickets:
                 after["resolutionDate"] = now
         after["lastUpdate"] = now
         return after
+
+
+def _shown(texts: list[bytes], fields: frozenset[str] | None, owners: Sequence[str]) -> list[bytes]:
+    """Return documents as they are answered: with the members asked for, and with their owners."""
+    if fields is not None:
+        texts = [dumps(select_fields(json.loads(text), fields)) for text in texts]
+    if not owners:
+        return texts
+    return [kept.owned(name, text) for name, text in zip(owners, texts, strict=True)]
 
 
 def new_number(moment: datetime) -> str:
@@ -321,11 +344,6 @@ def _with_notes(ticket: Ticket, now: str) -> Ticket:
         for note in ticket["note"]
     ]
     return {**ticket, "note": notes}
-
-
-def stamp(moment: datetime) -> str:
-    """Return a moment as tickets hold it: RFC 3339 in UTC, to the millisecond."""
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def etag(version: int) -> str:

@@ -128,12 +128,18 @@ class Folders:
                 continue
             seen.add(media_type)
             told = [*described, f"In the Body tab: {summary}." if summary else ""]
+            tests = [*self.one.promises(answer), *self.one.meaning(operation, body)]
+            more: Item = {}
+            if self._is_found(operation):
+                told.append("No request makes one: write its identifier into the Params tab.")
+                tests = self.one.refusal(operation, HTTPStatus.NOT_FOUND)
+                more = {"about": _NOTHING}
             yield item(
                 operation.name + ("" if len(seen) == 1 else f", {media_type}"),
                 "\n\n".join(filter(None, told)),
-                self.one.asking(operation, body, media_type=media_type),
+                self.one.asking(operation, body, media_type=media_type, **more),
                 before=self.one.needs(operation, body),
-                tests=[*self.one.promises(answer), *self.one.meaning(operation, body)],
+                tests=tests,
                 saved=self.one.saved(operation) if len(seen) == 1 else [],
             )
         filters = {e["name"]: str(e["example"]) for e in operation.takes("query") if "example" in e}
@@ -144,6 +150,11 @@ class Folders:
                 self.one.asking(operation, query=filters),
                 tests=self.one.promises(answer),
             )
+
+    def _is_found(self, operation: Operation) -> bool:
+        """Return whether an operation is about something that none of them makes."""
+        is_made = self.api.maker(operation) is not None or not operation.takes("path")
+        return not is_made and HTTPStatus.NOT_FOUND in self.api.answers(operation)
 
     def _listening(self, event: str, node: Mapping[str, Any], *, is_first: bool) -> Iterator[Item]:
         """Yield the request that sends an event to the listener, and one that is signed wrongly."""

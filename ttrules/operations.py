@@ -214,6 +214,11 @@ class Api:
     def maker(self, operation: Operation) -> Operation | None:
         """Return the operation that makes what this one is about, if it is about one thing."""
         is_about = operation.method == "delete" or operation.path != operation.above
+        if (
+            operation.method == "get" and not is_about
+        ):  # one thing that has no identifier, or a list
+            shape = self.success(operation).shape
+            is_about = shape is not None and self.at(shape).get("type") != "array"
         makers = [e for e in self.operations if (e.path, e.method) == (operation.above, "post")]
         return makers[0] if makers and is_about else None
 

@@ -185,12 +185,25 @@ class TestPurge:
         assert (answer.status_code, answer.json()["code"]) == (400, "invalidQuery")
 
 
-def test_operators_see_none(ticket: dict[str, Any], api: Client, other: Client) -> None:
-    """What an operator sees of the provider's work is its own ticket, and nothing of events."""
-    for client in (api, other):
-        assert client.get("/event").status_code == 404
+def test_operators_see_their_own(ticket: dict[str, Any], api: Client, other: Client) -> None:
+    """What an operator sees of the provider's work is its own ticket and the events about it."""
+    found = of(ticket, api.get("/event", params={"state": "pending", "limit": 1000}))
+    assert [each["name"] for each in found] == [OTHER, STATUS]
+    assert not any(each.keys() & {"operator", "event"} for each in found)
+    whole = api.get(f"/event/{found[1]['id']}").json()
+    assert whole["event"]["event"]["troubleTicket"]["status"] == "acknowledged"
+    answer = api.post(f"/event/{found[1]['id']}/redelivery")
+    assert (answer.status_code, answer.json()["code"]) == (409, "conflict")
+    assert of(ticket, other.get("/event", params={"limit": 1000})) == []
     address = f"/troubleTicket/{ticket['id']}"
-    assert api.get(address).json() == ticket
+    assert {**api.get(address).json(), "operator": NAMES[0]} == ticket
     assert other.get(address).status_code == 404
     listed = other.get("/troubleTicket", params={"correlationId": "NOC-1"})
     assert ticket["id"] not in {each["id"] for each in listed.json()}
+
+
+@pytest.mark.parametrize("query", ["state=lost", "limit=0", "operator=operator-a", "sort=id"])
+def test_operators_query(api: Client, query: str) -> None:
+    """An operator's list of events takes `state` and `limit` only."""
+    answer = api.get(f"/event?{query}")
+    assert (answer.status_code, answer.json()["code"]) == (400, "invalidQuery")

@@ -34,7 +34,25 @@ ASKED: dict[str, Callable[[Client, str], requests.Response]] = {
         headers={"Content-Type": "application/json-patch+json"},
     ),
     "unregister": lambda api, number: api.delete(f"/hub/{number}"),
+    "subscription": lambda api, number: api.get(f"/hub/{number}"),
+    "event": lambda api, number: api.get(f"/event/{number}"),
+    "redeliver": lambda api, number: api.post(f"/event/{number}/redelivery"),
 }
+
+
+def made(server: Server, client: Client, name: str) -> str:
+    """Return the id of something of a client's that may be asked for so."""
+    if name in {"unregister", "subscription"}:
+        number: str = client.post("/hub", json={"callback": "https://8.8.8.8/x"}).json()["id"]
+        return number
+    ticket: str = client.created()["id"]
+    if name not in {"event", "redeliver"}:
+        return ticket
+    client.post("/hub", json={"callback": "https://8.8.8.8/x"})
+    server.backoffice().patch(f"/troubleTicket/{ticket}", json={"statusChangeReason": "so"})
+    (event,) = (each for each in client.get("/event").json() if each["ticket"] == ticket)
+    found: str = event["id"]
+    return found
 
 
 def shown(answer: requests.Response, number: str) -> tuple[Any, ...]:
@@ -51,12 +69,7 @@ def shown(answer: requests.Response, number: str) -> tuple[Any, ...]:
 def test_another_is_unknown(server: Server, name: str) -> None:
     """Whatever is asked, another's is answered to the byte as what is not there."""
     clients = [server.client(each) for each in NAMES]
-    numbers = [
-        client.post("/hub", json={"callback": "https://8.8.8.8/x"}).json()["id"]
-        if name == "unregister"
-        else client.created()["id"]
-        for client in clients
-    ]
+    numbers = [made(server, client, name) for client in clients]
     for client in clients:
         for theirs, number in zip(clients, numbers, strict=True):
             if theirs is not client:
@@ -112,4 +125,18 @@ def test_hub(server: Server) -> None:
         client.post("/hub", json={"callback": "https://8.8.8.8/x"})
     assert one.delete("/hub").status_code == 204
     assert one.delete("/hub").status_code == 404
+    assert one.get("/hub").status_code == 404
+    assert two.get("/hub").json()["callback"] == "https://8.8.8.8/x"
     assert two.delete("/hub").status_code == 204
+
+
+def test_events(server: Server) -> None:
+    """An operator lists the events about its own tickets only, and cannot ask for another's."""
+    clients = [server.client(each) for each in NAMES]
+    events = [made(server, client, "event") for client in clients]
+    for client, event in zip(clients, events, strict=True):
+        listed = {each["id"]: each for each in client.get("/event").json()}
+        assert listed.keys() & {*events} == {event}
+        assert not any("operator" in each for each in listed.values())
+        assert client.get("/event", params={"operator": NAMES[0]}).status_code == 400
+        client.delete("/hub")

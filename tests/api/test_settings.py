@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import subprocess
 from dataclasses import fields
+from ipaddress import ip_network
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from server.config import SETTINGS, BadSetting, Config, read_config
 
@@ -74,7 +76,6 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
         (),
         {
             "": (),
-            " ": (),
             "*": ("*",),
             "https://a.example": ("https://a.example",),
             "https://A.example:8443, http://localhost:3000": (
@@ -91,6 +92,25 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "TTR_FAILED_LOGINS_PER_ADDRESS": (100, {"1": 1}, ["0", ""]),
     "TTR_TOKEN_LIFETIME": (3600, {"1": 1, "86400": 86_400}, ["0.5", "1.0", "0", "86401", ""]),
     "TTR_ALLOW_LOOPBACK_CALLBACKS": (False, {"1": True, "YES": True, "no": False}, []),
+    "TTR_CALLBACK_CA": (
+        "",
+        {"": "", DEFAULT_CA_BUNDLE_PATH: DEFAULT_CA_BUNDLE_PATH},
+        ["/no/such/file", "/", FILE],
+    ),
+    "TTR_CALLBACK_PORTS": (
+        frozenset({443, 8443}),
+        {"443": frozenset({443}), "1, 65535": frozenset({1, 65_535})},
+        ["", "0", "443,", "-1", "65536", "https", "443;444"],
+    ),
+    "TTR_CALLBACK_NETWORKS": (
+        (),
+        {
+            "": (),
+            "10.20.0.0/16, fd12::/16": (ip_network("10.20.0.0/16"), ip_network("fd12::/16")),
+            "10.1.2.3": (ip_network("10.1.2.3/32"),),
+        },
+        ["10.20.0.1/16", "10.0.0.0/33", "10.0.0.0/8,", ",", "host", "10.0.0.0-10.0.0.9", "10"],
+    ),
     "TTR_SIGNING_KEY": (
         b"",
         {"": b"", "QUFB" * 11: b"A" * 33},
@@ -134,6 +154,11 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
         ],
     ),
     "TTR_BACKOFFICE_USER": ("", {"": "", "a:b:c": "a:b:c", "a:": "a:"}, ["a", ":b", "a b:c"]),
+    "TTR_BACKOFFICE_CA": (
+        "",
+        {"": "", DEFAULT_CA_BUNDLE_PATH: DEFAULT_CA_BUNDLE_PATH},
+        ["/none.pem", "/", FILE],
+    ),
 }
 SIZES = ["", "0", "-1", "1.5M", "1m", "1 M", "1T", "M", "1234567890"]
 SECONDS = ["", "0", "-1", "86400", "soon", "nan", "inf", "1e3", "1_0", "0x10", "1,5", ".5", "1."]
@@ -300,7 +325,7 @@ def test_unknown() -> None:
 
 def test_password() -> None:
     """No part of a setting that contains a secret is repeated, however it is malformed."""
-    for variable, text in SECRETS:
+    for variable, text in MALFORMED:
         with pytest.raises(BadSetting) as refused:
             read_config({variable: text})
         assert refused.value.name == variable
@@ -308,7 +333,7 @@ def test_password() -> None:
 
 
 #: Malformed settings that contain a secret.
-SECRETS = (
+MALFORMED = (
     ("TTR_SIGNING_KEY", "geheim"),
     ("TTR_BACKOFFICE_USER", "geheim"),
     ("TTR_BACKOFFICE_USER", "my name:geheim"),

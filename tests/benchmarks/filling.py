@@ -17,9 +17,9 @@ from sqlalchemy import insert
 
 from server import kept, operators, schema
 from server.filtering import instant_of
+from server.kept import stamp
 from server.prepared import Prepared
 from server.store import Store
-from server.tickets import stamp
 from server.wire import dumps
 from tests.benchmarks.tickets import large, small
 

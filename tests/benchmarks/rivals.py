@@ -30,8 +30,9 @@ import uvicorn
 
 from server import kept, operators
 from server.document import base_path, load
+from server.kept import stamp
 from server.store import Store
-from server.tickets import new_number, stamp
+from server.tickets import new_number
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection

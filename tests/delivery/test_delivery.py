@@ -12,7 +12,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from sqlalchemy import create_engine
 
+from server import operators
+from server.callbacks import Policy
 from server.config import Config
 from server.delivery import Delivery
 from server.observe import Metrics
@@ -254,6 +257,120 @@ def test_gone(server: Server, receiver: Receiver, second: Receiver) -> None:
     client.delete("/hub")
 
 
+@pytest.mark.parametrize(
+    ("behind", "path"),
+    [
+        ("/hook?token=abc", f"/hook/{VALUE}?token=abc"),
+        ("/hook/?a=/b/&c=%20", f"/hook/{VALUE}?a=/b/&c=%20"),
+        ("?token=abc", f"/{VALUE}?token=abc"),
+        ("", f"/{VALUE}"),
+        ("/a%2Fb%3Fc/", f"/a%2Fb%3Fc/{VALUE}"),
+    ],
+)
+def test_query(server: Server, receiver: Receiver, behind: str, path: str) -> None:
+    """The name of an event is added to the callback's path; a query stays behind it."""
+    client = server.client()
+    answer = client.post("/hub", json={"callback": receiver.url + behind})
+    assert (answer.status_code, answer.json()["callback"]) == (201, receiver.url + behind)
+    Changes(server, client).make("once")
+    assert receiver.wait_for(1)[0].path == path
+    client.delete("/hub")
+
+
+def settled(server: Server, client: Client, event: str, state: str) -> dict[str, Any]:
+    """Return an operator's event once it is in a state; it was sent already."""
+    while (shown := client.get(f"/event/{event}").json())["state"] != state:
+        assert server.process.poll() is None
+    found: dict[str, Any] = shown
+    return found
+
+
+def test_state(server: Server, receiver: Receiver) -> None:
+    """Both sides see what became of a callback: whether events arrive, since when they do not, how
+    many wait; and both can have an event sent again.
+    """
+    client, provider = server.client(), server.backoffice()
+    number = set_address(client, receiver)
+    fresh = client.get("/hub").json()
+    assert fresh == {
+        "id": number,
+        "callback": f"{receiver.url}/listener",
+        "state": "active",
+        "pending": 0,
+    }
+    changes = Changes(server, client)
+    changes.make("arrives")
+    (first,) = receiver.wait_for(1)
+    event = first.headers["webhook-id"]
+    shown = settled(server, client, event, "delivered")
+    assert (shown["ticket"], shown["attempts"], shown["lastStatus"]) == (changes.number, 1, 201)
+    assert shown["event"] == json.loads(first.body)
+    state = client.get(f"/hub/{number}").json()
+    assert state == {**fresh, "lastSuccess": shown["settled"], "lastStatus": 201}
+    for again in (client, provider):
+        assert again.post(f"/event/{event}/redelivery").status_code == 202
+        assert settled(server, client, event, "delivered")
+    assert [each.body for each in receiver.wait_for(3)] == [first.body] * 3
+
+    receiver.answer = lambda _: (410, {})
+    changes.make("is refused")
+    receiver.wait_for(4)
+    changes.make("waits")
+    while (state := client.get("/hub").json())["state"] != "givenUp":
+        assert server.process.poll() is None
+    assert (state["pending"], state["lastStatus"]) == (2, 410)
+    assert state["failingSince"] == state["givenUpSince"] >= state["lastSuccess"]
+    theirs = {**state, "operator": NAMES[0]}
+    assert provider.get(f"/hub/{number}").json() == theirs
+    assert provider.get("/hub", params={"operator": NAMES[0]}).json() == [theirs]
+    states = [each["state"] for each in client.get("/event").json() if each["id"] != event]
+    assert states[:2] == ["pending", "pending"]
+    assert provider.delete(f"/hub/{number}").status_code == 204
+    assert client.get("/hub").status_code == 404
+    assert client.get("/event", params={"state": "pending"}).json() == []
+
+
+def test_disabled(server: Server, receiver: Receiver, second: Receiver) -> None:
+    """Nothing is sent to a disabled operator; what is raised for it waits, and arrives in its order
+    once the operator is enabled again. The provider can remove its callback.
+    """
+    name = NAMES[2]
+    engine = create_engine(server.database)
+    changes = Changes(server, server.client(name))
+    number = set_address(server.client(name), receiver)
+    set_address(server.client(), second)
+    with engine.begin() as connection:
+        operators.disable(connection, name, 1)
+    for text in ("0", "1", "2"):
+        changes.make(text)
+    another = Changes(server, server.client())
+    for count in range(1, 4):  # each of them a turn of delivery, or more
+        another.make(str(count))
+        second.wait_for(count)
+    assert receiver.received == []
+    provider = server.backoffice()
+    state = provider.get(f"/hub/{number}").json()
+    assert (state["state"], state["pending"], state["operator"]) == ("suspended", 3, name)
+
+    with engine.begin() as connection:
+        server.secrets[name] = operators.rotate(connection, name)
+    assert [reason(each) for each in receiver.wait_for(3)] == ["0", "1", "2"]
+
+    with engine.begin() as connection:
+        operators.disable(connection, name, 1)
+    changes.make("discarded")
+    assert provider.delete(f"/hub/{number}").status_code == 204
+    with engine.begin() as connection:
+        server.secrets[name] = operators.rotate(connection, name)
+    engine.dispose()
+    assert server.client(name).get("/hub").status_code == 404
+    assert set_address(server.client(name), receiver)
+    changes.make("3")
+    assert [reason(each) for each in receiver.wait_for(4)][3:] == ["3"]
+    for client in (server.client(), server.client(name)):
+        client.delete("/hub")
+
+
 def test_heir(tmp_path: Path, receiver: Receiver) -> None:
     """An embedded server that is killed during an attempt makes it again when it is back, long
     before the claim runs out.
@@ -282,7 +399,7 @@ class TestStop:
     def delivery(self, store: Store, one: str, receiver: Receiver) -> Delivery:
         """Give a delivery with threads, to a receiver on this machine."""
         subscribe(store, one, url=receiver.url)
-        poster = Poster(allow_loopback=True)
+        poster = Poster(Policy(allow_loopback=True))
         return Delivery(store, Config(), Metrics(), master=MASTER, poster=poster)
 
     def test_finishes(self, store: Store, one: str, receiver: Receiver, delivery: Delivery) -> None:

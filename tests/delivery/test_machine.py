@@ -24,7 +24,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from server import backoffice, kept, outbox
 from server.document import base_path, load
@@ -32,7 +32,8 @@ from server.errors import Refused
 from server.events import Events
 from server.hrefs import Hrefs
 from server.retrying import GIVEN_UP, Outcome, decide
-from server.schema import TABLES, document
+from server.schema import TABLES, document, subscription
+from server.schema import operator as all_operators
 from server.store import Store
 from server.tickets import Tickets
 from server.wire import Asked
@@ -96,12 +97,14 @@ class Model:
 
     tickets: dict[str, dict[str, Any]] = field(default_factory=dict)
     events: list[Told] = field(default_factory=list)
-    #: The query of the address, since when it fails, and whether it is given up.
+    #: The subscription, as it is stored.
     address: dict[str, Any] | None = None
+    #: Whether the operator is disabled.
+    suspended: bool = False
 
     def due(self, now: int, most: int) -> list[Told]:
         """Return the events that may be claimed."""
-        if self.address is None or self.address["disabled"] is not None:
+        if self.address is None or self.address["disabled"] is not None or self.suspended:
             return []
         first: dict[str, Told] = {}
         for each in self.events:
@@ -146,9 +149,11 @@ class Laws(RuleBasedStateMachine):
         """Return the ticket as the provider has changed it, or what speaks against that."""
         asked = self.asked(path={"troubleTicketId": number}, body=sent)
         try:
-            return self.run(self.all.patch(asked)), None
+            after = self.run(self.all.patch(asked))
         except (Refused, ZeroDivisionError) as failure:
             return {}, failure
+        assert after.pop("operator") == "one"
+        return after, None
 
     def asked(self, **more: Any) -> Asked:
         """Return a request at this moment."""
@@ -277,8 +282,9 @@ class Laws(RuleBasedStateMachine):
         address = self.model.address
         if address is None or address["id"] != claimed.to.id:
             return
+        address["last_status"] = status
         if decision.fate == "delivered":
-            address["failing"] = None
+            address["failing"], address["last_success"] = None, now
             return
         address["failing"] = now if address["failing"] is None else address["failing"]
         if decision.fate == "gone" or address["failing"] <= now - GIVEN_UP:
@@ -289,11 +295,24 @@ class Laws(RuleBasedStateMachine):
         """Let time pass: attempts become due, and claims run out."""
         self.clock.move(seconds)
 
+    @rule()
+    def suspend(self) -> None:
+        """Disable the operator, or enable it again."""
+        self.model.suspended = not self.model.suspended
+        disabled = self.clock.now if self.model.suspended else None
+        self.store.submit(
+            lambda c: c.execute(update(all_operators).values(disabled=disabled))
+        ).result(30)
+
     @rule(query=st.sampled_from(QUERIES))
     def subscribe(self, query: str | None) -> None:
         """Set an address, or another one."""
         number = subscribe(self.store, self.operator, query=query)
-        self.model.address = {"id": number, "query": query, "failing": None, "disabled": None}
+        self.model.address = {
+            **dict.fromkeys(("failing", "disabled", "last_success", "last_status", "last_error")),
+            "id": number,
+            "query": query,
+        }
         for each in self.model.events:
             if each.state == "pending" and each.lease is None:
                 each.due = each.attempts = 0
@@ -330,7 +349,7 @@ class Laws(RuleBasedStateMachine):
             each.tried = told.tried
             assert told.state != "pending" or each == told
             assert (each.id, each.state, each.body) == (told.id, told.state, told.body)
-        columns = ("id", "query", "failing", "disabled")
+        columns = {*subscription.c.keys()} - {"operator", "callback"}
         stored = [{name: row[name] for name in columns} for row in addresses(self.store)]
         assert stored == ([] if self.model.address is None else [self.model.address])
         texts = self.store.read_now(lambda c: c.execute(select(document)).all())

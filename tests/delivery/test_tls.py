@@ -5,12 +5,19 @@ from __future__ import annotations
 import socket
 import ssl
 import subprocess
+from base64 import b64encode
+from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
+from server.callbacks import Policy
+from server.config import read_config
 from server.posting import Poster
+from tests.api.conftest import postgresql, serving
 from tests.delivery.receiving import receiving
+from tests.delivery.test_delivery import delivering
+from tests.delivery.turning import MASTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,10 +34,10 @@ class Authority(NamedTuple):
     folder: Path
     certificate: Path
 
-    def signed(self, name: str, host: str, *validity: str) -> ssl.SSLContext:
+    def signed(self, name: str, host: str, *validity: str, kind: str = "DNS") -> ssl.SSLContext:
         """Return how a server proves to be a host, by a certificate of this authority."""
         key, request, signed = (self.folder / f"{name}.{kind}" for kind in ("key", "csr", "pem"))
-        named = ("-subj", f"/CN={host}", "-addext", f"subjectAltName=DNS:{host}")
+        named = ("-subj", f"/CN={host}", "-addext", f"subjectAltName={kind}:{host}")
         openssl("req", "-newkey", "rsa:2048", "-nodes", *named, "-keyout", key, "-out", request)
         key_of = ("-CA", self.certificate, "-CAkey", self.folder / "ca.key", "-CAcreateserial")
         openssl("x509", "-req", "-in", request, *key_of, *validity,
@@ -72,7 +79,7 @@ def poster(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Po
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda _host, *rest, **more: real("127.0.0.1", *rest, **more)
     )
-    trusting = Poster(allow_loopback=True, authorities=str(authority.certificate))
+    trusting = Poster(Policy(allow_loopback=True), authorities=str(authority.certificate))
     yield trusting
     trusting.close()
 
@@ -104,3 +111,51 @@ def test_wrong(authority: Authority, poster: Poster, tmp_path: Path, wrong: str)
         outcome = poster.post(f"https://hooks.example:{receiver.port}/x", b"{}", {})
         assert (outcome.status, outcome.error) == (None, "TLS")
         assert receiver.received == []
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+def test_private(authority: Authority, tmp_path: Path, kind: str) -> None:
+    """A server whose settings name an authority, a port and a network sends events to a listener
+    that only these allow; with one of them less it does not.
+    """
+    address = f"sqlite:///{tmp_path}/t.db" if kind == "sqlite" else postgresql()
+    context = authority.signed("private", "127.0.0.1", *DAY, kind="IP")
+    key = {"TTR_SIGNING_KEY": b64encode(MASTER).decode()}
+    with receiving(context) as receiver:
+        settings = {
+            "TTR_CALLBACK_CA": str(authority.certificate),
+            "TTR_CALLBACK_PORTS": f"443,{receiver.port}",
+            "TTR_CALLBACK_NETWORKS": "127.0.0.0/24",
+        }
+        callback = {"callback": f"https://127.0.0.1:{receiver.port}/hook?token=abc"}
+        with serving(address, **key, **settings) as running, sending(kind, address, key, settings):
+            client = running.client()
+            assert client.post("/hub", json=callback).status_code == 201
+            number = client.created()["id"]
+            change = {"@type": "TroubleTicket", "origin": "Web"}
+            client.patch(f"/troubleTicket/{number}", json=change)
+            (received,) = receiver.wait_for(1)
+            assert received.path.startswith("/hook/TroubleTicket")
+            assert received.path.endswith("Event?token=abc")
+        # What is stored is judged again by the settings of the process that sends.
+        for name, error in (
+            ("TTR_CALLBACK_CA", "TLS"),
+            ("TTR_CALLBACK_PORTS", "address not allowed"),
+            ("TTR_CALLBACK_NETWORKS", "address not allowed"),
+        ):
+            less = {each: value for each, value in settings.items() if each != name}
+            config = read_config(less)
+            poster = Poster(Policy.of(config), authorities=config.callback_ca)
+            outcome = poster.post(callback["callback"], b"{}", {})
+            poster.close()
+            assert (outcome.status, outcome.error) == (None, error)
+        assert len(receiver.received) == 1
+
+
+@contextmanager
+def sending(
+    kind: str, address: str, key: dict[str, str], settings: dict[str, str]
+) -> Iterator[None]:
+    """Run what delivers for a server: nothing beside it on SQLite."""
+    with delivering(address, {**key, **settings}) if kind == "postgresql" else nullcontext():
+        yield
