@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 _KEY_FILE: Final = "signing.key"
 #: How often a process that only delivers looks how full the outbox is, in seconds.
 _LOOK: Final = 5.0
-#: The headers of a connection are held by the parser before anything of ours sees them.
-_PARSED_HEADERS: Final = 64 << 10
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -230,6 +228,9 @@ def _now() -> int:
 
 
 def _uvicorn(config: Config) -> dict[str, Any]:
+    # Imported here since looking after operators needs no server.
+    from server.connections import Connection
+
     return {
         "host": config.host,
         "lifespan": "on",
@@ -239,7 +240,8 @@ def _uvicorn(config: Config) -> dict[str, Any]:
         "date_header": True,
         "forwarded_allow_ips": config.forwarded_allow_ips,
         "timeout_graceful_shutdown": round(config.shutdown_timeout),
-        "h11_max_incomplete_event_size": _PARSED_HEADERS,
+        "http": Connection,
+        "ws": "none",
         "ssl_certfile": config.tls_certificate or None,
         "ssl_keyfile": config.tls_key or None,
     }

@@ -29,12 +29,14 @@ from starlette.exceptions import HTTPException
 from server import backoffice, checkpage, document, outbox
 from server.auth import CHALLENGES, Auth, security_map
 from server.checker import Checker
+from server.connections import CONNECTIONS, Connections
 from server.dispatch import Dispatch, Operations, Shortcut, Side, address_of
 from server.errors import BY_STATUS, Refused
 from server.events import Events
 from server.hub import Hub
 from server.limits import NOTED, Limits, send_answer
 from server.observe import Metrics
+from server.routing import MATCH, Route, Routes
 from server.tickets import Tickets
 from server.wire import dumps, refusal
 from ttrules.book import shipped
@@ -46,6 +48,7 @@ if TYPE_CHECKING:
 
     from connexion.lifecycle import ConnexionRequest
     from werkzeug import Response
+    from werkzeug.routing import Rule
 
     from server.config import Config
     from server.delivery import Delivery
@@ -55,6 +58,18 @@ if TYPE_CHECKING:
     from server.wire import Operation
 
 log = logging.getLogger(__name__)
+_TOKEN: Final = "/oauth2/token"  # noqa: S105 - a path
+_GRANT: Final = "grantToken"
+#: The paths of a document that are sent tickets, and the one where anybody may send them.
+_TAKE_TICKETS: Final = "/troubleTicket"
+_CHECK: Final = "/check"
+#: The files of Swagger UI that its page needs.
+_ASSETS: Final = (
+    "swagger-ui.css",
+    "swagger-ui-bundle.js",
+    "swagger-ui-standalone-preset.js",
+    "favicon-32x32.png",
+)
 
 
 def make(
@@ -76,11 +91,11 @@ def make(
     operations = Operations(*_sides(store, config, specs, wake, checker))
 
     @asynccontextmanager
-    async def lifespan(_: object) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncIterator[dict[str, Any]]:
         """Let everything go once the last request is answered."""
         if delivery is not None:
             delivery.start()
-        yield
+        yield {CONNECTIONS: Connections(config, metrics)}
         if delivery is not None:
             await asyncio.get_running_loop().run_in_executor(None, delivery.stop)
         auth.close()
@@ -88,7 +103,10 @@ def make(
         store.close()
 
     app = FlaskApp(
-        "server", lifespan=lifespan, swagger_ui_options=SwaggerUIOptions(swagger_ui=False)
+        "server",
+        lifespan=lifespan,
+        swagger_ui_options=SwaggerUIOptions(swagger_ui=False),
+        server_args={"static_folder": None},
     )
     for spec, base in zip(specs, bases, strict=True):
         app.add_api(
@@ -114,12 +132,31 @@ def make(
     _add_pages(app.app, store, metrics, config.path_prefix, public)
     if config.has_checker:
         checkpage.add_checker(app.app, config, bases[0])
+    # Connexion adds a view for each operation when it is built: what is there before are pages.
+    routes = [_page(rule, bases, config) for rule in app.app.url_map.iter_rules()]
     # Built now, so that a document which cannot be mounted stops the start and not a request.
     stack = app.middleware
     stack.app, stack.middleware_stack = stack._build_middleware_stack()  # noqa: SLF001
-    tokens = _Tokens(Shortcut(app, operations, auth, bases[0]), auth)
-    allow = [each for spec in specs for each in document.methods(spec)]
-    return Limits(tokens, config, metrics, bases=bases, allow=allow)
+    routes.append(Route(_TOKEN, {"POST": _GRANT}, config.max_small_body))
+    for spec, base in zip(specs, bases, strict=True):
+        routes += _routes(spec, base, config)
+    tokens = _Tokens(Shortcut(app, operations, auth), auth)
+    return Limits(tokens, config, metrics, Routes(routes, config.path_prefix))
+
+
+def _page(rule: Rule, bases: tuple[str, ...], config: Config) -> Route:
+    """Return the route of a page that Flask answers."""
+    methods = dict.fromkeys(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}), "")
+    return Route(rule.rule, methods, config.max_small_body, rule.rule.startswith(bases))
+
+
+def _routes(spec: Mapping[str, Any], base: str, config: Config) -> Iterator[Route]:
+    """Yield the routes of the paths of a document."""
+    for template, operations in document.operations(spec).items():
+        is_large = template.startswith(_TAKE_TICKETS)
+        bound = config.max_body if is_large else config.max_small_body
+        bound = config.max_checked_body if template == _CHECK else bound
+        yield Route(base + template, operations, bound, is_api=True)
 
 
 def _nothing() -> None:
@@ -186,16 +223,11 @@ class _Tokens:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request for a token; let others pass."""
-        if scope["type"] != "http" or scope["path"] != "/oauth2/token":
+        if scope["type"] != "http" or scope[MATCH].operation != _GRANT:
             await self._app(scope, receive, send)
             return
-        scope[NOTED]["operation"] = "grantToken"
-        if scope["method"] != "POST":
-            refused = Refused("methodNotAllowed", headers={"Allow": "POST"})
-            answer = refusal(refused, scope["headers"])
-        else:
-            body = (await receive())["body"]
-            answer = await self._auth.token(scope["headers"], body, address_of(scope))
+        body = (await receive())["body"]
+        answer = await self._auth.token(scope["headers"], body, address_of(scope))
         await send_answer(answer, send)
 
 
@@ -216,7 +248,6 @@ async def _refused(request: ConnexionRequest, error: Exception) -> ConnexionResp
 def _as_refused(error: Exception) -> Refused:
     status = getattr(error, "status_code", getattr(error, "status", 500))
     headers = {"WWW-Authenticate": CHALLENGES} if status == 401 else {}  # noqa: PLR2004
-    # A redirect is a framework's idea of a path; here every address has one spelling.
     return Refused(BY_STATUS.get(status, "notFound"), headers=headers)
 
 
@@ -269,9 +300,9 @@ def _add_pages(
     def page() -> str:
         return _UI.format(title=offered[0]["name"], documents=dumps(offered).decode())
 
-    @pages.get("/ui/<path:name>")
-    def files(name: str) -> flask.Response:
-        return flask.send_from_directory(swagger_ui_bundle.swagger_ui_path, name)
+    for name in _ASSETS:
+        view = partial(flask.send_from_directory, swagger_ui_bundle.swagger_ui_path, name)
+        pages.add_url_rule(f"/ui/{name}", f"page /ui/{name}", view)
 
 
 def _add_matrix(pages: flask.Flask) -> None:

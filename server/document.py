@@ -10,7 +10,6 @@ documents without them, since others enforce.
 
 from __future__ import annotations
 
-import re
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -145,15 +144,14 @@ def offered(document: Mapping[str, Any], settings: Mapping[str, bool]) -> dict[s
     }
 
 
-def methods(document: Mapping[str, Any]) -> list[tuple[re.Pattern[str], str]]:
-    """Return what matches each path of the document, base path included, and its Allow header."""
-    found = []
-    for template, item in document["paths"].items():
-        names = [name.upper() for name in _METHODS if name in item]
-        names += ["HEAD"] if "GET" in names else []
-        pattern = re.sub(r"\\\{[^/]+\\\}", "[^/]+", re.escape(base_path(document) + template))
-        found.append((re.compile(pattern), ", ".join(names)))
-    return found
+def operations(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the operationId of each method of each path, without the base path."""
+    return {
+        template: {
+            name.upper(): item[name]["operationId"] for name in _METHODS if name in item
+        }
+        for template, item in document["paths"].items()
+    }
 
 
 def listening(document: Mapping[str, Any]) -> dict[str, Any]:

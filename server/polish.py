@@ -15,6 +15,10 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
         "Zgłoszenie nie spełnia reguł swojego procesu",
         "Usuń każde z wymienionych naruszeń.",
     ),
+    "invalidRequest": (
+        "Żądanie nie jest poprawnym HTTP",
+        "Wyślij poprawne żądanie HTTP/1.1.",
+    ),
     "invalidQuery": ("Parametr jest nieprawidłowy", "Popraw parametr."),
     "invalidHeader": ("Nagłówek jest nieprawidłowy", "Popraw nagłówek."),
     "invalidCallback": (
@@ -66,6 +70,13 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 SENTENCES: Final[dict[str, str]] = {
+    "one_slash": "Wpisz jeden ukośnik tam, gdzie jest ich kilka: {path}",
+    "host": "Wyślij dokładnie jeden poprawny nagłówek Host.",
+    "target": "Zakoduj adres żądania procentowo: zawiera bajt, który nie jest w nim dozwolony.",
+    "tls": "Połącz się bez TLS albo z portem HTTPS: ten port obsługuje HTTP.",
+    "http": "Wyślij poprawne żądanie HTTP/1.1.",
+    "websocket": "Użyj HTTP: ten serwer nie obsługuje protokołu WebSocket.",
+    "connections": "Użyj mniejszej liczby połączeń.",
     "body": "Wyślij treść żądania.",
     "utf8_at": "Wyślij treść jako UTF-8: bajt {at} nim nie jest.",
     "json_at": "Wyślij treść jako JSON: w wierszu {line}, kolumnie {column} nim nie jest.",
