@@ -242,8 +242,6 @@ def _uvicorn(config: Config) -> dict[str, Any]:
         "timeout_graceful_shutdown": round(config.shutdown_timeout),
         "http": Connection,
         "ws": "none",
-        "ssl_certfile": config.tls_certificate or None,
-        "ssl_keyfile": config.tls_key or None,
     }
 
 

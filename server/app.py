@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import mimetypes
 from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import flask
@@ -301,7 +303,9 @@ def _add_pages(
         return _UI.format(title=offered[0]["name"], documents=dumps(offered).decode())
 
     for name in _ASSETS:
-        view = partial(flask.send_from_directory, swagger_ui_bundle.swagger_ui_path, name)
+        # As one text: a file that is sent piece by piece keeps a thread until it is read.
+        text = Path(swagger_ui_bundle.swagger_ui_path, name).read_bytes()
+        view = partial(flask.Response, text, content_type=mimetypes.guess_type(name)[0])
         pages.add_url_rule(f"/ui/{name}", f"page /ui/{name}", view)
 
 

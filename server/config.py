@@ -230,14 +230,14 @@ class Config:
         "seconds",
         "How long a connection stays open between two requests.",
     )
-    max_connections: int = _setting(
+    connections: int = _setting(
         "4000",
         _count,
         "a whole number from 1",
         "How many connections may be open in a process. For one more, the connection that has"
         " waited longest for a request is closed; if none waits, the new one gets a 503.",
     )
-    max_connections_per_address: int = _setting(
+    connections_per_address: int = _setting(
         "200",
         _count,
         "a whole number from 1",

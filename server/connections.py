@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import logging
 import math
 import re
 import resource
+import socket
+import ssl
+import struct
 from collections import Counter
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -23,12 +25,14 @@ from urllib.parse import quote
 import httptools
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.utils import get_remote_addr
 
 from server.errors import Refused
 from server.limits import REFUSED
 from server.sentences import Told
 
 if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
     from uvicorn.config import Config as ServerConfig
     from uvicorn.server import ServerState
 
@@ -48,8 +52,9 @@ _LOGGED: Final = 256
 #: The type of a TLS record with a ClientHello (RFC 8446, section 5.1).
 _TLS: Final = b"\x16\x03"
 _REQUEST_LINE: Final = re.compile(rb"([!#$%&'*+.^_`|~\w-]{1,32}) (/[!-~]{0,1024}) HTTP/1\.[01]\r?\n")
+#: SO_LINGER with no time to wait.
+_AT_ONCE: Final = struct.pack("ii", 1, 0)
 _HOST: Final = re.compile(rb"[\w.~!$&'()*+;=%-]*(?::[0-9]*)?|\[[\w:.%]+\](?::[0-9]*)?", re.ASCII)
-log = logging.getLogger(__name__)
 
 
 class State(IntEnum):
@@ -78,10 +83,14 @@ class Connections:
         self._all: dict[Connection, str | None] = {}
         self._by_origin: Counter[str] = Counter()
         self._trusted = ProxyHeadersMiddleware(_nothing, config.forwarded_allow_ips).trusted_hosts
-        self._most = min(config.max_connections, _raise_file_limit(config.max_connections))
+        self._most = min(config.connections, _raise_file_limit(config.connections))
         times = config.header_timeout, config.keep_alive_timeout, config.send_timeout
         self._interval = min(_INTERVAL, min(times) / 4)
         self._is_sweeping = False
+        self.tls: ssl.SSLContext | None = None
+        if config.tls_certificate:
+            self.tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+            self.tls.load_cert_chain(config.tls_certificate, config.tls_key)
 
     def add(self, connection: Connection, address: str) -> Refused | None:
         """Note a new connection; return why it must be refused, or None."""
@@ -95,7 +104,7 @@ class Connections:
         refused = len(self._all) >= self._most
         if origin is not None:
             self._by_origin[origin] += 1
-            refused |= self._by_origin[origin] > self.config.max_connections_per_address
+            refused |= self._by_origin[origin] > self.config.connections_per_address
         self._all[connection] = origin
         self.metrics.connections.set(len(self._all))
         if not refused:
@@ -182,6 +191,8 @@ class Connection(HttpToolsProtocol):
         self._all: Connections = app_state[CONNECTIONS]
         self._config = self._all.config
         self._raw: asyncio.Transport
+        self._early: list[bytes] = []
+        self._running: RequestResponseCycle | None = None
         self._state = State.WAITING
         self._deadline = math.inf
         #: How many bytes were read since the parser last told of something, and whether it did.
@@ -198,10 +209,47 @@ class Connection(HttpToolsProtocol):
     # What the transport calls.
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Count the connection."""
+        """Count the connection, then begin with HTTP or with TLS."""
         self._raw = transport
+        address = get_remote_addr(transport)
+        refused = self._all.add(self, address[0] if address else "")
+        if self._all.tls is None:
+            self._begin_http(transport, refused)
+        elif refused is not None:
+            transport.abort()
+        else:
+            transport.pause_reading()
+            self._wait(self._config.header_timeout)
+            self._handshake = self.loop.create_task(self._begin_tls(transport, self._all.tls))
+
+    async def _begin_tls(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
+        """Shake hands.
+
+        The event loop could do so before this class knows of the connection; then handshakes that
+        do not end would not be counted.
+        """
+        try:
+            secured = await self.loop.start_tls(
+                transport,
+                self,
+                context,
+                server_side=True,
+                ssl_handshake_timeout=self._config.header_timeout,
+                ssl_shutdown_timeout=self._config.header_timeout,
+            )
+        except OSError:  # that of TLS is one
+            secured = None
+        if secured is None or secured.is_closing():
+            self._all.remove(self)
+            transport.abort()
+            return
+        self._raw = secured
+        self._begin_http(secured, None)
+        for each in self._early:
+            self.data_received(each)
+
+    def _begin_http(self, transport: asyncio.Transport, refused: Refused | None) -> None:
         super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]
-        refused = self._all.add(self, self.client[0] if self.client else "")
         if refused is None:
             self._wait(self._config.header_timeout)
         else:
@@ -212,18 +260,25 @@ class Connection(HttpToolsProtocol):
         self._state = State.CLOSING
         self._all.remove(self)
         self.pipeline.clear()
-        super().connection_lost(exc)
+        if self._running is not None:  # which is not the last one, where others wait
+            self._running.disconnected = True
+            self._running.message_event.set()
+        if self.transport is not None:
+            super().connection_lost(exc)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Answer a request that has arrived, although its client sends nothing more."""
         if self._state is not State.ANSWERING or self.scheme == "https":
-            return None
+            return None  # over TLS the transport closes anyway
         last = self.pipeline[0][0] if self.pipeline else self.cycle
         last.keep_alive = False
         return True
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrives, unless it is of no use any more."""
+        if self.transport is None:  # it came with the end of the handshake
+            self._early.append(data)
+            return
         if self._state >= State.DRAINING:
             self._left -= len(data)
             if self._left < 0:
@@ -296,6 +351,10 @@ class Connection(HttpToolsProtocol):
             self._state = State.ANSWERING
         elif self._state is State.DRAINING:
             self._wait(self._config.keep_alive_timeout)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     # What a request calls once it is answered.
 
@@ -387,6 +446,9 @@ class Connection(HttpToolsProtocol):
         self._state = State.CLOSING
         self._deadline = math.inf
         self._all.remove(self)
+        if (wire := self._raw.get_extra_info("socket")) is not None:
+            # Otherwise the system keeps what it has not sent yet.
+            wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
         self._raw.abort()
 
     # What is not HTTP.

@@ -60,6 +60,8 @@ _EXPECT: Final = b"expect"
 _FRAMING: Final = frozenset({_TYPE, _SIZE, _CODING, _EXPECT})
 #: The methods whose bodies mean something; of others a body is read, and left alone.
 _WITH_BODY: Final = frozenset({"POST", "PATCH", "PUT"})
+#: How much of an answer is given to the connection at once.
+_PIECE: Final = 256 << 10
 access = logging.getLogger("server.access")
 log = logging.getLogger(__name__)
 
@@ -223,7 +225,18 @@ class _Exchange:
             message = {**message, "headers": headers}
         elif self._is_head:
             message = {**message, "body": b""}
+        elif len(message.get("body", b"")) > _PIECE:
+            await self._send_in_pieces(message)
+            return
         await self._send_on(message)
+
+    async def _send_in_pieces(self, message: Message) -> None:
+        """Send a large body as fast as the client reads it, so that no copy of it waits."""
+        body = memoryview(message["body"])
+        for start in range(0, len(body), _PIECE):
+            is_last = start + _PIECE >= len(body) and not message.get("more_body", False)
+            piece = body[start : start + _PIECE]
+            await self._send_on({**message, "body": piece, "more_body": not is_last})
 
     async def _refuse(self, refused: Refused) -> None:
         """Answer with a refusal, unless an answer has begun: then nothing can be said any more."""

@@ -70,13 +70,6 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
 }
 
 SENTENCES: Final[dict[str, str]] = {
-    "one_slash": "Wpisz jeden ukośnik tam, gdzie jest ich kilka: {path}",
-    "host": "Wyślij dokładnie jeden poprawny nagłówek Host.",
-    "target": "Zakoduj adres żądania procentowo: zawiera bajt, który nie jest w nim dozwolony.",
-    "tls": "Połącz się bez TLS albo z portem HTTPS: ten port obsługuje HTTP.",
-    "http": "Wyślij poprawne żądanie HTTP/1.1.",
-    "websocket": "Użyj HTTP: ten serwer nie obsługuje protokołu WebSocket.",
-    "connections": "Użyj mniejszej liczby połączeń.",
     "body": "Wyślij treść żądania.",
     "utf8_at": "Wyślij treść jako UTF-8: bajt {at} nim nie jest.",
     "json_at": "Wyślij treść jako JSON: w wierszu {line}, kolumnie {column} nim nie jest.",
@@ -112,6 +105,13 @@ SENTENCES: Final[dict[str, str]] = {
     " wyprzedzających i wstecznych, bez odwołań wstecznych).",
     "sort": "Sprawdź nazwę {name} w sort: nie ma takiego pola.{near}",
     "near": " Czy chodziło o {name}?",
+    "one_slash": "Wpisz jeden ukośnik tam, gdzie jest ich kilka: {path}",
+    "host": "Wyślij dokładnie jeden poprawny nagłówek Host.",
+    "target": "Zakoduj adres żądania procentowo: zawiera bajt, który nie jest w nim dozwolony.",
+    "tls": "Połącz się bez TLS albo z portem HTTPS: ten port obsługuje HTTP.",
+    "http": "Wyślij poprawne żądanie HTTP/1.1.",
+    "websocket": "Użyj HTTP: ten serwer nie obsługuje protokołu WebSocket.",
+    "connections": "Użyj mniejszej liczby połączeń.",
     "key": "Zapisz Idempotency-Key jako od 1 do 255 widocznych znaków.",
     "if_match": 'Zapisz If-Match jako * albo listę znaczników, na przykład "3".',
     "length": "Zapisz Content-Length jako liczbę całkowitą.",
