@@ -229,7 +229,7 @@ def _now() -> int:
 
 def _uvicorn(config: Config) -> dict[str, Any]:
     # Imported here since looking after operators needs no server.
-    from server.connections import Connection
+    from server.protocol import Connection
 
     return {
         "host": config.host,

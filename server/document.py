@@ -147,9 +147,7 @@ def offered(document: Mapping[str, Any], settings: Mapping[str, bool]) -> dict[s
 def operations(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
     """Return the operationId of each method of each path, without the base path."""
     return {
-        template: {
-            name.upper(): item[name]["operationId"] for name in _METHODS if name in item
-        }
+        template: {name.upper(): item[name]["operationId"] for name in _METHODS if name in item}
         for template, item in document["paths"].items()
     }
 

@@ -35,7 +35,7 @@ class Route(NamedTuple):
     """A path of the table.
 
     `operations` has the operationId of each method, or an empty text where the path is a page.
-    `bound` is the largest body. `is_api` says whether the path is below the base path of a document.
+    `bound` is the largest body. `is_api` says whether the path is below a document's base path.
     """
 
     template: str

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tests.api.conftest import complaint
 
@@ -15,7 +15,7 @@ VALID: Final = json.dumps(complaint()).encode()
 
 
 class Hostile(NamedTuple):
-    """A body, and the media type that it is sent with; `is_json` says whether it may be read as JSON."""
+    """A body and its media type; `is_json` says whether it may be read as JSON."""
 
     name: str
     body: bytes
@@ -26,23 +26,131 @@ class Hostile(NamedTuple):
 #: Texts that are not JSON.
 _BROKEN: Final = [
     *("{", "}", "[", "]", ",", ":", '"', "'", "\\", "/", "-", "+", ".", "e", "#", "<", "(", "\x00"),
-    *("{]", "[}", "{{}}", "[[]", "[]]", "{}{}", "[][]", "{},", "[],", ",{}", "{}}", "[1}", '{"a":1]'),
-    *('{"a"}', '{"a":}', '{:1}', "{1:2}", "{a:1}", "{'a':1}", '{"a" 1}', '{"a"::1}', '{"a";1}'),
+    *(
+        "{]",
+        "[}",
+        "{{}}",
+        "[[]",
+        "[]]",
+        "{}{}",
+        "[][]",
+        "{},",
+        "[],",
+        ",{}",
+        "{}}",
+        "[1}",
+        '{"a":1]',
+    ),
+    *('{"a"}', '{"a":}', "{:1}", "{1:2}", "{a:1}", "{'a':1}", '{"a" 1}', '{"a"::1}', '{"a";1}'),
     *('{"a":1,}', '{,"a":1}', '{"a":1,,"b":2}', '{"a":1 "b":2}', '{"a":1;"b":2}', '{"a":1}x'),
     *("[1,]", "[,1]", "[1,,2]", "[1 2]", "[1;2]", "[,]", "[1:2]", '["a" "b"]', "[(1)]", "[1]x"),
     *("tru", "True", "TRUE", "truee", "fals", "False", "nul", "Null", "NULL", "None", "nil", "yes"),
     *("undefined", "NaN", "nan", "-NaN", "Infinity", "-Infinity", "+Infinity", "inf", "-inf"),
-    *("01", "-01", "00", "-", "--1", "+1", "1.", ".1", "-.1", "1.e1", "1e", "1e+", "1e-", "1E", "1ee1"),
-    *("0x1F", "0b1", "0o7", "1_000", "1,000", "1 000", "1e1.5", "1.2.3", "1a", "a1", "\u0661", "\uff11"),
+    *(
+        "01",
+        "-01",
+        "00",
+        "-",
+        "--1",
+        "+1",
+        "1.",
+        ".1",
+        "-.1",
+        "1.e1",
+        "1e",
+        "1e+",
+        "1e-",
+        "1E",
+        "1ee1",
+    ),
+    *(
+        "0x1F",
+        "0b1",
+        "0o7",
+        "1_000",
+        "1,000",
+        "1 000",
+        "1e1.5",
+        "1.2.3",
+        "1a",
+        "a1",
+        "\u0661",
+        "\uff11",
+    ),
     *("1e400", "-1e400", "1e999999999", "9" * 5_000, "-" + "9" * 5_000, "0." + "9" * 20 + "e999"),
-    *('"\\x41"', '"\\a"', '"\\u"', '"\\u1"', '"\\u12"', '"\\u123"', '"\\u123g"', '"\\U0041"', '"\\\'"'),
-    *('"\\ud800"', '"\\udc00"', '"\\ud800\\ud800"', '"\\udc00\\ud800"', '"\\ud800a"', '"\\ud83d\\u0041"'),
-    *('"\\u0000"', '"a\\u0000b"', '{"\\u0000":1}', '"\\\\\\u0000"', '"\x00"', '"\x01"', '"\x1f"', '"\t"'),
-    *('"\n"', '"\r"', '"a\nb"', '"abc', 'abc"', '"a"b"', '"\\', '"\\"', "'a'", "`a`", '""""', '"a""b"'),
-    *("// x\n{}", "/* x */{}", "{} // x", "{} # x", "{/**/}", "<!-- x -->", "<a/>", "a=b&c=d", "---\na: 1"),
-    *("\x0b{}", "\x0c{}", "\xa0{}", "\u2028{}", "\ufeff{}", "\u200b{}", "{}\x00", "{}\x1a", "\x1e{}\n"),
+    *(
+        '"\\x41"',
+        '"\\a"',
+        '"\\u"',
+        '"\\u1"',
+        '"\\u12"',
+        '"\\u123"',
+        '"\\u123g"',
+        '"\\U0041"',
+        '"\\\'"',
+    ),
+    *(
+        '"\\ud800"',
+        '"\\udc00"',
+        '"\\ud800\\ud800"',
+        '"\\udc00\\ud800"',
+        '"\\ud800a"',
+        '"\\ud83d\\u0041"',
+    ),
+    *(
+        '"\\u0000"',
+        '"a\\u0000b"',
+        '{"\\u0000":1}',
+        '"\\\\\\u0000"',
+        '"\x00"',
+        '"\x01"',
+        '"\x1f"',
+        '"\t"',
+    ),
+    *(
+        '"\n"',
+        '"\r"',
+        '"a\nb"',
+        '"abc',
+        'abc"',
+        '"a"b"',
+        '"\\',
+        '"\\"',
+        "'a'",
+        "`a`",
+        '""""',
+        '"a""b"',
+    ),
+    *(
+        "// x\n{}",
+        "/* x */{}",
+        "{} // x",
+        "{} # x",
+        "{/**/}",
+        "<!-- x -->",
+        "<a/>",
+        "a=b&c=d",
+        "---\na: 1",
+    ),
+    *(
+        "\x0b{}",
+        "\x0c{}",
+        "\xa0{}",
+        "\u2028{}",
+        "\ufeff{}",
+        "\u200b{}",
+        "{}\x00",
+        "{}\x1a",
+        "\x1e{}\n",
+    ),
     *("", " ", "\n", "\t\r\n ", "null x", "[null", '{"a":null', '{"a":[{"b":', "[[[[[[[[[["),
-    *('{"a":1,"a":2}', '{"a":1,"\\u0061":2}', '[{"a":1,"a":1}]', '{"":1,"":2}', '{"a":{"b":1,"b":2}}'),
+    *(
+        '{"a":1,"a":2}',
+        '{"a":1,"\\u0061":2}',
+        '[{"a":1,"a":1}]',
+        '{"":1,"":2}',
+        '{"a":{"b":1,"b":2}}',
+    ),
     *("[" * 33 + "]" * 33, "[" * 10_000, '{"a":' * 40 + "1" + "}" * 40, "[{}," * 500, "]" * 10_000),
     *('{"a":' * 10_000, '["' + "\\" * 9_999, '"' + "a" * 10_000, "[" + "1," * 9_999, "-" * 10_000),
 ]
@@ -87,9 +195,17 @@ _CODED: Final = {
     "all bytes": bytes(range(256)) * 8,
 }
 #: JSON values that are no tickets, patches or subscriptions.
-_VALUES: Final = [
+_VALUES: Final[list[Any]] = [
     *(None, True, False, 0, -1, 1.5, 1e308, -0.0, 2**64, 10**100, "", "x", [], [[]], [{}], [None]),
-    *([1, 2, 3], ["a"], {"": 1}, {"a": None}, {"troubleTicket": {}}, {"__proto__": {}}, {"@type": 1}),
+    *(
+        [1, 2, 3],
+        ["a"],
+        {"": 1},
+        {"a": None},
+        {"troubleTicket": {}},
+        {"__proto__": {}},
+        {"@type": 1},
+    ),
     *({"$ref": "#/"}, {"name": None}, {"name": {}}, {"name": []}, {"name": 1}, {"note": {}}),
     *({"note": [[]]}, {"note": [None]}, {"note": [1]}, {"note": "x"}, {"relatedEntity": [[[]]]}),
     *({"ticketType": []}, {"ticketType": {}}, {"ticketType": 1}, {"ticketType": "\ufffd"}),
@@ -98,19 +214,61 @@ _VALUES: Final = [
     *([{"op": "add", "path": "a", "value": 1}], [{"op": "add", "path": "/~2", "value": 1}]),
     *([{"op": "move", "from": "/a", "path": "/a/b"}], [{"op": "copy", "from": "", "path": "/a"}]),
     *([{"op": "remove", "path": ""}], [{"op": "replace", "path": "", "value": None}]),
-    *([{"op": "test", "path": "/nosuch", "value": {}}], [{"op": "add", "path": "/note/99", "value": 1}]),
+    *(
+        [{"op": "test", "path": "/nosuch", "value": {}}],
+        [{"op": "add", "path": "/note/99", "value": 1}],
+    ),
     *([{"op": "add", "path": "/note/01", "value": {}}], [{"op": "add", "path": "/-", "value": 1}]),
     *({"callback": None}, {"callback": []}, {"callback": "x"}, {"callback": "file:///etc/passwd"}),
-    *({"callback": "http://[::1"}, {"callback": "https://\u0130.example"}, {"callback": "https://a:b"}),
-    *({"callback": "https://" + "a" * 300 + ".example"}, {"callback": "https://a/\n"}, {"query": 1}),
+    *(
+        {"callback": "http://[::1"},
+        {"callback": "https://\u0130.example"},
+        {"callback": "https://a:b"},
+    ),
+    *(
+        {"callback": "https://" + "a" * 300 + ".example"},
+        {"callback": "https://a/\n"},
+        {"query": 1},
+    ),
 ]
 #: Texts that trouble databases, terminals, logs or other programs.
 _TEXTS: Final = [
-    *("'; DROP TABLE ticket; --", '"; DELETE FROM ticket', "\\'; --", "%s%n%x", "${7*7}", "{{7*7}}"),
+    *(
+        "'; DROP TABLE ticket; --",
+        '"; DELETE FROM ticket',
+        "\\'; --",
+        "%s%n%x",
+        "${7*7}",
+        "{{7*7}}",
+    ),
     *("<script>alert(1)</script>", "../../etc/passwd", "\\\\host\\share", "$(id)", "`id`", "| id"),
-    *("\u202egnp.exe", "a\u0300" * 200, "\ufdfa" * 50, "\U0001f468\u200d\U0001f469\u200d\U0001f467"),
-    *("\ufeffx", "\u200b", "\u2028\u2029", "\ufffe", "\uffff", "\U0010ffff", "\x7f", "\x80", "\x9f"),
-    *("\\u0000", "\\", '"', "\x1b[31m", "\r\nX: y", "a" * 100_000, "\u0130i\u0131I", "\u1e9e\u00df"),
+    *(
+        "\u202egnp.exe",
+        "a\u0300" * 200,
+        "\ufdfa" * 50,
+        "\U0001f468\u200d\U0001f469\u200d\U0001f467",
+    ),
+    *(
+        "\ufeffx",
+        "\u200b",
+        "\u2028\u2029",
+        "\ufffe",
+        "\uffff",
+        "\U0010ffff",
+        "\x7f",
+        "\x80",
+        "\x9f",
+    ),
+    *(
+        "\\u0000",
+        "\\",
+        '"',
+        "\x1b[31m",
+        "\r\nX: y",
+        "a" * 100_000,
+        "\u0130i\u0131I",
+        "\u1e9e\u00df",
+    ),
     *("%00", "%2e%2e", "null", "NaN", "-0", "1e400", "0" * 5_000, " ", "\t", "\n"),
 ]
 _MEDIA_TYPES: Final = [
@@ -118,7 +276,11 @@ _MEDIA_TYPES: Final = [
     *("application/*", "application/json/x", "application", "/json", "application/", "a/b/c"),
     *("application/json, text/plain", "application/json application/json", "application\\json"),
     *("application/json; charset=utf-16", "application/json; charset=iso-8859-1"),
-    *("application/json; charset=", 'application/json; charset="', "application/json; charset=utf-9"),
+    *(
+        "application/json; charset=",
+        'application/json; charset="',
+        "application/json; charset=utf-9",
+    ),
     *("application/problem+json", "application/vnd.api+json", "application/cbor", "image/png"),
     *("multipart/form-data", "multipart/form-data; boundary=x", "application/octet-stream"),
     *("application/x-www-form-urlencoded", "application/jsonp", "application/json5", "\xff/\xff"),

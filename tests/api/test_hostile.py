@@ -1,4 +1,4 @@
-"""Hostile bodies for every operation: no failure of the server, one shape of errors, few log lines."""
+"""Hostile bodies for every operation: no 5xx, one shape of errors, at most two log lines."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ BODIES = list(dict.fromkeys(hostile()))
 SIDES = {BASE: document.load(), BACKOFFICE_BASE: document.load_backoffice()}
 #: The operations that read their bodies.
 WITH_BODY = frozenset().union(*(document.with_body(each) for each in SIDES.values()))
-#: Whether the operations that read no body get all bodies too, and both databases (`make thorough`);
-#: otherwise each of them gets one in eight, and PostgreSQL one in forty.
+#: Whether operations that read no body, and PostgreSQL, get all bodies too (`make thorough`);
+#: otherwise such an operation gets one in eight, and PostgreSQL one in forty.
 IS_THOROUGH = "TTRULES_HOSTILE" in os.environ
 #: A check tells of what is no ticket; that is no error.
 CHECK = "checkTroubleTicket"

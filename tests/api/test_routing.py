@@ -31,7 +31,7 @@ PAGES = [
     *("/ui/swagger-ui.css", "/ui/swagger-ui-bundle.js", "/ui/swagger-ui-standalone-preset.js"),
     *("/ui/favicon-32x32.png", "/checker/check.js", "/checker/facts.json"),
 ]
-TOKEN = "/oauth2/token"
+TOKEN = "/oauth2/token"  # noqa: S105 - a path
 ID = "2c7a0f5e-0000-4000-8000-000000000000"
 OPERATIONS = {
     base + template.replace("{", "").replace("troubleTicketId}", ID).replace("}", ""): operations
@@ -46,12 +46,37 @@ UNKNOWN_METHODS = ["PROPFIND", "get", "Post", "FOO", "GET-IT"]
 def spellings(path: str) -> Iterator[str]:
     """Yield other spellings of a path, which some program reads as the same one."""
     slashes = [at for at, sign in enumerate(path) if sign == "/"]
-    for odd in ("//", "///", "/./", "/x/../", "/%2e/", "/%2F", "%2F", "%2f", "%5C", "/%252F", "/%00"):
+    for odd in (
+        "//",
+        "///",
+        "/./",
+        "/x/../",
+        "/%2e/",
+        "/%2F",
+        "%2F",
+        "%2f",
+        "%5C",
+        "/%252F",
+        "/%00",
+    ):
         for at in {slashes[0], slashes[len(slashes) // 2], slashes[-1]}:
             yield path[:at] + odd + path[at + 1 :]
     yield f"{path[:-1]}%{ord(path[-1]):02x}"
     yield path.upper()
-    for odd in ("//", "/.", "/..", "/%2e%2e", "/%2F", "%2F", "%5C", "%20", "%0A", "%00", "%", "%zz"):
+    for odd in (
+        "//",
+        "/.",
+        "/..",
+        "/%2e%2e",
+        "/%2F",
+        "%2F",
+        "%5C",
+        "%20",
+        "%0A",
+        "%00",
+        "%",
+        "%zz",
+    ):
         yield path + odd
     for odd in (";v=1", ";", ".json", "%3F", "%23", "\\", "|", "x"):
         yield path + odd

@@ -6,7 +6,7 @@ import base64
 import json
 import socket
 from http.client import HTTPResponse
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 from urllib.parse import urlsplit
 
 from server.errors import KINDS
@@ -46,7 +46,7 @@ class Wire:
         self._source = source
         self._socket: socket.socket | None = None
 
-    def __enter__(self) -> Wire:
+    def __enter__(self) -> Self:
         """Begin."""
         return self
 
