@@ -18,7 +18,7 @@ from urllib.parse import quote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
-from uvicorn.protocols.utils import get_remote_addr
+from uvicorn.protocols.utils import get_remote_addr, is_ssl
 
 from server.connections import CONNECTIONS, State
 from server.errors import Refused
@@ -80,7 +80,7 @@ class Connection(HttpToolsProtocol):
         self._all: Connections = app_state[CONNECTIONS]
         self._config = self._all.config
         self._raw: asyncio.Transport
-        self._early: list[bytes] = []
+        self._handshake: asyncio.Task[None] | None = None
         self._running: RequestResponseCycle | None = None
         self._state = State.WAITING
         self._deadline = math.inf
@@ -99,61 +99,60 @@ class Connection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Count the connection, then begin with HTTP or with TLS."""
+        refused = None
+        if not is_ssl(transport):
+            address = get_remote_addr(transport)
+            refused = self._all.add(self, address[0] if address else "")
+            if self._all.tls is not None:
+                self._secure(transport, self._all.tls, is_refused=refused is not None)
+                return
         self._raw = transport
-        address = get_remote_addr(transport)
-        refused = self._all.add(self, address[0] if address else "")
-        if self._all.tls is None:
-            self._begin_http(transport, refused)
-        elif refused is not None:
-            transport.abort()
-        else:
-            transport.pause_reading()
-            self._wait(self._config.header_timeout)
-            self._handshake = self.loop.create_task(self._begin_tls(transport, self._all.tls))
-
-    async def _begin_tls(self, transport: asyncio.Transport, context: ssl.SSLContext) -> None:
-        """Shake hands.
-
-        The event loop could do so before this class knows of the connection; then handshakes that
-        do not end would not be counted.
-        """
-        try:
-            secured = await self.loop.start_tls(
-                transport,
-                self,
-                context,
-                server_side=True,
-                ssl_handshake_timeout=self._config.header_timeout,
-                ssl_shutdown_timeout=self._config.header_timeout,
-            )
-        except OSError:  # that of TLS is one
-            secured = None
-        if secured is None or secured.is_closing():
-            self._all.remove(self)
-            transport.abort()
-            return
-        self._raw = secured
-        self._begin_http(secured, None)
-        for each in self._early:
-            self.data_received(each)
-
-    def _begin_http(self, transport: asyncio.Transport, refused: Refused | None) -> None:
         super().connection_made(_Transport(transport, self))  # type: ignore[arg-type]
         if refused is None:
             self._wait(self._config.header_timeout)
         else:
             self._answer(refused)
 
+    def _secure(
+        self, transport: asyncio.Transport, context: ssl.SSLContext, *, is_refused: bool
+    ) -> None:
+        """Begin again with TLS, on the same socket.
+
+        A server that is told to speak TLS would call this class when the handshake has ended, so
+        handshakes that do not end would not be counted.
+        """
+        accepted = transport.get_extra_info("socket").dup()
+        transport.abort()  # nothing has been read
+        if is_refused:
+            accepted.close()
+            self._all.remove(self)
+            return
+        self._all.idle[self] = None
+        self._handshake = self.loop.create_task(self._shake_hands(accepted, context))
+
+    async def _shake_hands(self, accepted: socket.socket, context: ssl.SSLContext) -> None:
+        try:
+            await self.loop.connect_accepted_socket(
+                lambda: self,
+                accepted,
+                ssl=context,
+                ssl_handshake_timeout=self._config.header_timeout,
+                ssl_shutdown_timeout=self._config.header_timeout,
+            )
+        except (OSError, asyncio.CancelledError):  # errors of TLS are the former
+            self._all.remove(self)
+
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
+        if self.transport is None:  # the end of what TLS has replaced
+            return
         self._state = State.CLOSING
         self._all.remove(self)
         self.pipeline.clear()
         if self._running is not None:  # which is not the last one, where others wait
             self._running.disconnected = True
             self._running.message_event.set()
-        if self.transport is not None:
-            super().connection_lost(exc)
+        super().connection_lost(exc)
 
     def eof_received(self) -> bool | None:  # type: ignore[override]
         """Answer a request that has arrived, although its client sends nothing more."""
@@ -165,9 +164,6 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrives, unless it is of no use any more."""
-        if self.transport is None:  # it came with the end of the handshake
-            self._early.append(data)
-            return
         if self._state >= State.DRAINING:
             self._left -= len(data)
             if self._left < 0:
@@ -275,10 +271,14 @@ class Connection(HttpToolsProtocol):
                 self._raw.write_eof()
             self._discard(State.LINGERING)
         elif not self._raw.is_closing():
-            self._state = State.CLOSING
-            self._deadline = self._all.now + self._config.send_timeout
-            self._all.idle.pop(self, None)
-            self._raw.close()
+            self._close()
+
+    def _close(self) -> None:
+        """Close the connection once all is sent."""
+        self._state = State.CLOSING
+        self._deadline = self._all.now + self._config.send_timeout
+        self._all.idle.pop(self, None)
+        self._raw.close()
 
     # Time.
 
@@ -295,7 +295,9 @@ class Connection(HttpToolsProtocol):
         self._all.idle[self] = None
 
     def check(self, now: float) -> None:
-        """Compare the connection with the clock."""
+        """Compare the connection with the clock; a handshake has a clock of its own."""
+        if self.transport is None:
+            return
         unsent = self._raw.get_write_buffer_size()
         if unsent and not self._is_reading(unsent, now):
             self.cut("unread answer")
@@ -322,8 +324,11 @@ class Connection(HttpToolsProtocol):
         elif self._state is State.WAITING:
             self.metrics_cut("idle")
             self.finish()
-        else:
+        elif self._state is State.CLOSING:
             self.cut("slow close")
+        else:
+            self.metrics_cut("unsent body")
+            self._close()
 
     def metrics_cut(self, cause: str) -> None:
         """Count a connection that is ended."""
@@ -335,6 +340,10 @@ class Connection(HttpToolsProtocol):
         self._state = State.CLOSING
         self._deadline = math.inf
         self._all.remove(self)
+        if self.transport is None:
+            if self._handshake is not None:
+                self._handshake.cancel()
+            return
         if (wire := self._raw.get_extra_info("socket")) is not None:
             # Otherwise the system keeps what it has not sent yet.
             wire.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
@@ -430,21 +439,18 @@ class Connection(HttpToolsProtocol):
         self._deadline = math.inf
         self._left = self._config.max_body
         self._all.idle.pop(self, None)
-        before, self.cycle = (
-            self.cycle,
-            RequestResponseCycle(
-                scope=self.scope,
-                transport=self.transport,
-                flow=self.flow,
-                logger=self.logger,
-                access_logger=self.access_logger,
-                access_log=self.access_log,
-                default_headers=self.server_state.default_headers,
-                message_event=asyncio.Event(),
-                expect_100_continue=False,
-                keep_alive=False,
-                on_response=self.on_response_complete,
-            ),
+        self.cycle = RequestResponseCycle(
+            scope=self.scope,
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=self.access_log,
+            default_headers=self.server_state.default_headers,
+            message_event=asyncio.Event(),
+            expect_100_continue=False,
+            keep_alive=False,
+            on_response=self.on_response_complete,
         )
         self.cycle.more_body = False
         if self._running is None or self._running.response_complete:
