@@ -32,6 +32,9 @@ BASE: Final = "/api/openapi/troubleTicketManagement/v1"
 #: How long the crowd is watched, and how long a measurement takes, in seconds.
 WATCHED: Final = 40.0
 MEASURED: Final = 10.0
+#: Within which time the crowd comes, and until when all of it stands, in seconds.
+OPENED: Final = 3.0
+STANDING: Final = 9.0
 #: Between two requests of the client, in seconds.
 PAUSE: Final = 0.01
 #: When connections must be closed at the latest: the timeout of headers or of bodies, and a margin.
@@ -131,10 +134,12 @@ async def measure(
     quiet, before = await asking(MEASURED), memory(process)
     crowd = Crowd(port)
     kinds = list(KINDS)
-    tasks = [asyncio.ensure_future(crowd.keep(kinds[n % len(kinds)])) for n in range(count)]
-    most = before
+    tasks = []
     begun = time.monotonic()
-    opened = await asking(MEASURED)
+    for number in range(count):
+        tasks.append(asyncio.ensure_future(crowd.keep(kinds[number % len(kinds)])))
+        await asyncio.sleep(OPENED / count)
+    beside, most = await asking(begun + STANDING - time.monotonic()), memory(process)
     while time.monotonic() < begun + WATCHED and not all(task.done() for task in tasks):
         most = max(most, memory(process))
         await asyncio.sleep(0.2)
@@ -148,13 +153,13 @@ async def measure(
     show(("kind", "closed", "the last after s"), rows)
     show(
         ("p99 quiet, ms", "p99 beside them, ms", "memory before, MB", "most, MB"),
-        [(f"{quiet:.2f}", f"{opened:.2f}", f"{before:.0f}", f"{most:.0f}")],
+        [(f"{quiet:.2f}", f"{beside:.2f}", f"{before:.0f}", f"{most:.0f}")],
     )
     for task in tasks:
         task.cancel()
     latest = max((time for times in crowd.closed.values() for time in times), default=0.0)
     return [
-        Target("p99, times quiet", opened / quiet, 2),
+        Target("p99, times quiet", beside / quiet, 2),
         Target("memory, MB more", most - before, 100),
         Target("connections that failed to open", failed, 0),
         Target("connections left open", left, 0),
