@@ -89,6 +89,8 @@ class Connection(HttpToolsProtocol):
         self._is_used = False
         #: Whether the parser is told of headers that it has already read.
         self._is_reframing = False
+        #: The Host headers of an earlier request, which were valid.
+        self._hosts = [b"-"]
         #: How many bytes are still discarded.
         self._left = self._config.max_body
         #: What waited to be sent when the client last read enough of it, and when that was.
@@ -214,11 +216,11 @@ class Connection(HttpToolsProtocol):
     def _invalid(self) -> Refused | None:
         """Return why a request is invalid whose syntax is right (RFC 9112, section 3.2)."""
         hosts = [value for name, value in self.headers if name == b"host"]
-        is_old = self.parser.get_http_version() == "1.0"
-        if len(hosts) != 1 and (hosts or not is_old):
-            return Refused("invalidRequest", Told("host"), headers={"Connection": "close"})
-        if hosts and _HOST.fullmatch(hosts[0]) is None:
-            return Refused("invalidRequest", Told("host"), headers={"Connection": "close"})
+        if hosts != self._hosts:
+            is_old = not hosts and self.parser.get_http_version() == "1.0"
+            if not is_old and (len(hosts) != 1 or _HOST.fullmatch(hosts[0]) is None):
+                return Refused("invalidRequest", Told("host"), headers={"Connection": "close"})
+            self._hosts = hosts
         if self.parser.should_upgrade() and self._get_upgrade() == b"websocket":
             return Refused("invalidRequest", Told("websocket"))
         return None

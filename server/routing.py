@@ -26,7 +26,8 @@ _LONGEST: Final = 1_024
 _SLASHES: Final = re.compile("/{2,}")
 _PARAMETER: Final = re.compile(r"\\\{(\w+)\\\}")
 #: One segment as RFC 3986 spells it (section 3.3).
-_SEGMENT: Final = r"(?P<\1>(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})+)"
+_SEGMENT: Final = r"(?P<\1>[A-Za-z0-9._~!$&'()*+,;=:@%-]+)"
+_BROKEN: Final = re.compile("%(?![0-9A-Fa-f]{2})")
 #: Characters that no path parameter contains: others would read them as more than text.
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f/\\]|^\.{1,2}$")
 
@@ -115,6 +116,8 @@ def _decoded(parameters: Mapping[str, str]) -> Mapping[str, str] | None:
     """Return parameters as text, None where one is not text or is unsafe."""
     if not any("%" in each or each in {".", ".."} for each in parameters.values()):
         return parameters
+    if any(_BROKEN.search(each) for each in parameters.values()):
+        return None
     try:
         texts = {name: unquote_to_bytes(each).decode() for name, each in parameters.items()}
     except UnicodeDecodeError:
