@@ -45,9 +45,10 @@ site: $(VENV)/.made ## Build build/site: the docs, to be read in a browser
 	$(BIN)/python docs/stage.py
 	NO_MKDOCS_2_WARNING=1 SOURCE_DATE_EPOCH=315532800 $(BIN)/mkdocs build --strict # --quiet would let warnings pass
 
-thorough: $(VENV)/.made tests/node/node_modules/.made ## Draw more than the tests do: 20,000 payloads a process, 500 requests an operation
+thorough: $(VENV)/.made tests/node/node_modules/.made ## Draw more than the tests do: 20,000 payloads a process, 500 requests an operation, all hostile bodies
 	TTRULES_PAYLOADS=20000 $(BIN)/pytest -n auto tests/property/test_agreement.py
 	TTRULES_EXAMPLES=500 $(BIN)/pytest tests/api/test_schemathesis.py
+	TTRULES_HOSTILE=1 $(BIN)/pytest tests/api/test_hostile.py
 
 bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/run.py
@@ -57,6 +58,7 @@ bench: $(VENV)/.made ## Measure speed and memory against named peers
 
 soak: $(VENV)/.made ## Kill the server's processes for some minutes, and print what came of it
 	$(BIN)/python tests/delivery/soak.py
+	$(BIN)/python tests/benchmarks/crowd.py
 
 wheel: $(VENV)/.made ## Build dist/ttrules-*.whl
 	$(BIN)/python -m build --wheel --no-isolation

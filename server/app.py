@@ -10,9 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import mimetypes
 from contextlib import asynccontextmanager
 from functools import partial
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import flask
@@ -30,6 +32,7 @@ from starlette.middleware.cors import CORSMiddleware
 from server import backoffice, checkpage, document, outbox
 from server.auth import CHALLENGES, Auth, security_map
 from server.checker import Checker
+from server.connections import CONNECTIONS, Connections
 from server.dispatch import Dispatch, Operations, Shortcut, Side, address_of
 from server.errors import BY_STATUS, Refused
 from server.events import Events
@@ -37,6 +40,7 @@ from server.hrefs import Hrefs
 from server.hub import AnyHub, Hub
 from server.limits import NOTED, Limits, send_answer, with_media_types
 from server.observe import Metrics
+from server.routing import MATCH, Route, Routes
 from server.tickets import Tickets
 from server.token_endpoint import OPERATIONS, TokenEndpoint
 from server.wire import dumps, refusal
@@ -49,6 +53,7 @@ if TYPE_CHECKING:
 
     from connexion.lifecycle import ConnexionRequest
     from werkzeug import Response
+    from werkzeug.routing import Rule
 
     from server.config import Config
     from server.delivery import Delivery
@@ -58,6 +63,16 @@ if TYPE_CHECKING:
     from server.wire import Operation
 
 log = logging.getLogger(__name__)
+#: The paths of a document that are sent tickets, and the one where anybody may send them.
+_TAKE_TICKETS: Final = "/troubleTicket"
+_CHECK: Final = "/check"
+#: The files of Swagger UI that its page needs.
+_ASSETS: Final = (
+    "swagger-ui.css",
+    "swagger-ui-bundle.js",
+    "swagger-ui-standalone-preset.js",
+    "favicon-32x32.png",
+)
 
 #: The headers that a page of another origin may send, and those that it may read.
 _CORS_REQUEST: Final = (
@@ -90,11 +105,11 @@ def make(
     operations = Operations(*_sides(store, config, specs, wake, checker))
 
     @asynccontextmanager
-    async def lifespan(_: object) -> AsyncIterator[None]:
+    async def lifespan(_: object) -> AsyncIterator[dict[str, Any]]:
         """Let everything go once the last request is answered."""
         if delivery is not None:
             delivery.start()
-        yield
+        yield {CONNECTIONS: Connections(config, metrics)}
         if delivery is not None:
             await asyncio.get_running_loop().run_in_executor(None, delivery.stop)
         auth.close()
@@ -102,7 +117,10 @@ def make(
         store.close()
 
     app = FlaskApp(
-        "server", lifespan=lifespan, swagger_ui_options=SwaggerUIOptions(swagger_ui=False)
+        "server",
+        lifespan=lifespan,
+        swagger_ui_options=SwaggerUIOptions(swagger_ui=False),
+        server_args={"static_folder": None},
     )
     for spec, base in zip(specs, bases, strict=True):
         app.add_api(
@@ -128,15 +146,36 @@ def make(
     _add_pages(app.app, store, metrics, config, public)
     if config.has_checker:
         checkpage.add_checker(app.app, config, bases[0])
+    # Connexion adds a view for each operation when it is built: what is there before are pages.
+    routes = [_page(rule, bases, config) for rule in app.app.url_map.iter_rules()]
     # Built now, so that a document which cannot be mounted stops the start and not a request.
     stack = app.middleware
     stack.app, stack.middleware_stack = stack._build_middleware_stack()  # noqa: SLF001
+    small = config.max_small_body
+    routes += [Route(path, {"POST": name}, small) for path, name in OPERATIONS.items()]
+    for spec, base in zip(specs, bases, strict=True):
+        routes += _routes(spec, base, config)
+    table = Routes(routes, config.path_prefix)
     endpoint = TokenEndpoint(auth, store, config)
-    tokens = _Tokens(Shortcut(app, operations, auth, bases[0]), endpoint)
-    allow = [each for spec in specs for each in document.methods(spec)]
-    types = [each for spec in specs for each in document.media_types(spec)]
-    limits = Limits(tokens, config, metrics, bases=bases, allow=allow, media_types=types)
-    return with_cors(limits, config, bases) if config.cors_origins else limits
+    tokens = _Tokens(Shortcut(app, operations, auth), endpoint)
+    limits = Limits(tokens, config, metrics, table)
+    return with_cors(limits, config, table) if config.cors_origins else limits
+
+
+def _page(rule: Rule, bases: tuple[str, ...], config: Config) -> Route:
+    """Return the route of a page that Flask answers."""
+    methods = dict.fromkeys(sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}), "")
+    return Route(rule.rule, methods, config.max_small_body, rule.rule.startswith(bases))
+
+
+def _routes(spec: Mapping[str, Any], base: str, config: Config) -> Iterator[Route]:
+    """Yield the routes of the paths of a document."""
+    types = document.media_types(spec)
+    for template, operations in document.operations(spec).items():
+        is_large = template.startswith(_TAKE_TICKETS)
+        bound = config.max_body if is_large else config.max_small_body
+        bound = config.max_checked_body if template == _CHECK else bound
+        yield Route(base + template, operations, bound, is_api=True, media_types=types[template])
 
 
 def _nothing() -> None:
@@ -195,30 +234,26 @@ def _sides(
         yield Side(role, address, operations, takes, public)
 
 
-def with_cors(app: App, config: Config, bases: Sequence[str]) -> App:
+def with_cors(app: App, config: Config, routes: Routes) -> App:
     """Return an application whose API may be used from pages of other origins (CORS).
 
     The layer is the outermost, so that a page can read every answer, a refusal included; it answers
     a preflight itself. Health, numbers and pages are not for pages of other origins.
     """
-    origins = config.cors_origins
     shared = CORSMiddleware(
         app,
-        allow_origins=origins,
+        allow_origins=config.cors_origins,
         allow_methods=("GET", "POST", "PATCH", "DELETE"),
         allow_headers=_CORS_REQUEST,
         expose_headers=_CORS_ANSWER,
     )
-    paths = tuple(
-        f"{prefix}{path}"
-        for prefix in dict.fromkeys(("", config.path_prefix))
-        for path in (*(f"{base}/" for base in bases), "/oauth2/", "/openapi.json")
-    )
 
     async def choose(scope: Scope, receive: Receive, send: Send) -> None:
-        """Let the layer answer for paths of the API only."""
-        is_api = scope["type"] == "http" and scope["path"].startswith(paths)
-        await (shared if is_api else app)(scope, receive, send)
+        """Let the layer answer for the paths of the API only."""
+        is_shared = scope["type"] == "http" and routes.is_shared(
+            scope.get("raw_path") or scope["path"].encode()
+        )
+        await (shared if is_shared else app)(scope, receive, send)
 
     return choose
 
@@ -242,10 +277,9 @@ class _Tokens:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request about tokens; let others pass."""
-        if scope["type"] != "http" or scope["path"] not in OPERATIONS:
+        if scope["type"] != "http" or scope[MATCH].path not in OPERATIONS:
             await self._app(scope, receive, send)
             return
-        scope[NOTED]["operation"] = OPERATIONS[scope["path"]]
         answer = await self._endpoint.answer(
             scope["method"],
             scope["path"],
@@ -275,7 +309,6 @@ async def _refused(request: ConnexionRequest, error: Exception) -> ConnexionResp
 def _as_refused(error: Exception) -> Refused:
     status = getattr(error, "status_code", getattr(error, "status", 500))
     headers = {"WWW-Authenticate": CHALLENGES} if status == 401 else {}  # noqa: PLR2004
-    # A redirect is a framework's idea of a path; here every address has one spelling.
     return Refused(BY_STATUS.get(status, "notFound"), headers=headers)
 
 
@@ -341,9 +374,11 @@ def _add_ui(pages: flask.Flask, prefix: str, public: Mapping[str, Mapping[str, A
     def page() -> str:
         return _UI.format(title=offered[0]["name"], documents=dumps(offered).decode())
 
-    @pages.get("/ui/<path:name>")
-    def files(name: str) -> flask.Response:
-        return flask.send_from_directory(swagger_ui_bundle.swagger_ui_path, name)
+    for name in _ASSETS:
+        # As one text: a file that is sent piece by piece keeps a thread until it is read.
+        text = Path(swagger_ui_bundle.swagger_ui_path, name).read_bytes()
+        view = partial(flask.Response, text, content_type=mimetypes.guess_type(name)[0])
+        pages.add_url_rule(f"/ui/{name}", f"page /ui/{name}", view)
 
 
 def _add_matrix(pages: flask.Flask) -> None:

@@ -63,7 +63,7 @@ def facts(book: Book, config: Config, base: str) -> dict[str, Any]:
         "matrix": f"{prefix}/matrix",
         "try": f"{prefix}/ui/",
         "operator": sandbox.NAMES[0] if config.sandbox else "OPERATOR",
-        "largest": config.max_body,
+        "largest": config.max_checked_body,
         "processes": [
             {
                 "name": each["name"],

@@ -131,12 +131,61 @@ class Config:
     max_small_body: int = _setting(
         "64K", types.size, "a size such as 64K", "The largest body of any other request."
     )
+    max_checked_body: int = _setting(
+        "2M",
+        types.size,
+        "a size such as 2M",
+        "The largest ticket that is checked for callers without credentials.",
+    )
     max_query: int = _setting("8K", types.size, "a size such as 8K", "The longest query string.")
     max_headers: int = _setting(
         "16K", types.size, "a size such as 16K", "The most that all headers together may take."
     )
+    header_timeout: float = _setting(
+        "10",
+        types.seconds,
+        "seconds",
+        "How long the headers of a request, and the first byte of a connection, may take to"
+        " arrive.",
+    )
     body_timeout: float = _setting(
-        "10", types.seconds, "seconds", "How long a body may take to arrive."
+        "10",
+        types.seconds,
+        "seconds",
+        "How long a body may take to arrive, beside the time that TTR_MIN_RATE allows.",
+    )
+    min_rate: int = _setting(
+        "32K",
+        types.size,
+        "a size such as 32K",
+        "How many bytes of a body must arrive in a second; also of an answer, where the client is"
+        " slow to read it.",
+    )
+    send_timeout: float = _setting(
+        "20",
+        types.seconds,
+        "seconds",
+        "How long a client may leave an answer unread before the connection is closed.",
+    )
+    keep_alive_timeout: float = _setting(
+        "15",
+        types.seconds,
+        "seconds",
+        "How long a connection stays open between two requests.",
+    )
+    connections: int = _setting(
+        "4000",
+        types.count,
+        "a whole number from 1",
+        "How many connections may be open in a process. For one more, the connection that has"
+        " waited longest for a request is closed; if none waits, the new one gets a 503.",
+    )
+    connections_per_address: int = _setting(
+        "200",
+        types.count,
+        "a whole number from 1",
+        "How many connections one address (IPv6: one /64) may have in a process; another one gets"
+        " a 503. The addresses in TTR_FORWARDED_ALLOW_IPS have no such limit.",
     )
     shutdown_timeout: float = _setting(
         "30",

@@ -9,12 +9,12 @@ by the same function, and both ways end in Operations.answer.
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from server.errors import Refused
 from server.limits import NOTED, send_answer
+from server.routing import MATCH
 from server.wire import JSON, Asked, loads, refusal
 
 if TYPE_CHECKING:
@@ -23,15 +23,13 @@ if TYPE_CHECKING:
     from server.auth import Auth
     from server.limits import App, Receive, Scope, Send
     from server.operators import Operator, Role
+    from server.routing import Match
     from server.wire import Operation
 
 _BODIES: Final = frozenset({"POST", "PATCH"})
 _JSON: Final = JSON.encode()
-#: The operations with a short way: the method, the path behind the base path, and whose it is.
-_SHORT: Final = (
-    ("GET", "/troubleTicket/(?P<troubleTicketId>[^/]+)", "retrieveTroubleTicket"),
-    ("POST", "/troubleTicket", "createTroubleTicket"),
-)
+#: The operations with a short way.
+_SHORT: Final = frozenset({"retrieveTroubleTicket", "createTroubleTicket"})
 
 
 class Side(NamedTuple):
@@ -58,20 +56,19 @@ class Operations:
         """Return the function of an operation."""
         return self._sides[name].operations[name]
 
-    async def answer(  # noqa: PLR0913 - a request, and what has been found out about it
+    async def answer(
         self,
-        name: str,
+        match: Match,
         caller: Operator | None,
-        path: Mapping[str, str],
         *,
         scope: Scope,
         receive: Receive,
         send: Send,
     ) -> None:
         """Answer a request to an operation, if its caller is on the side that may ask it."""
+        name = match.operation
         side = self._sides[name]
         is_public = name in side.public
-        scope[NOTED]["operation"] = name
         if caller is not None:
             scope[NOTED]["operator"] = caller.name
         try:
@@ -79,7 +76,7 @@ class Operations:
                 raise Refused("accessDenied")  # noqa: TRY301 - told as every refusal is
             raw = (await receive())["body"] if name in side.with_body else b""
             body = loads(raw) if name in side.with_body and not is_public else None
-            asked = _asked(scope, caller, path, body=body, raw=raw, base=side.address)
+            asked = _asked(scope, caller, match.parameters, body=body, raw=raw, base=side.address)
             answer = await side.operations[name](asked)
         except Refused as refused:
             answer = refusal(refused, scope["headers"])
@@ -130,36 +127,37 @@ class Dispatch:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request to an operation; let others pass."""
-        extensions = scope["extensions"] if scope["type"] == "http" else {}
-        name = extensions.get("connexion_routing", {}).get("operation_id")
-        if name is None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        match: Match = scope[MATCH]
+        extensions = scope["extensions"]
+        routed = extensions.get("connexion_routing", {}).get("operation_id")
+        if (routed or "") != match.operation:
+            raise Refused("notFound")  # Connexion read the path differently
+        if not match.operation:
             await self._app(scope, receive, send)
             return
         # Who has been let in without credentials was so by the document.
         found = extensions.get("connexion_context", {}).get("token_info") or {}
         caller = found.get("operator")
-        path = scope.get("path_params", {})
-        await self._operations.answer(name, caller, path, scope=scope, receive=receive, send=send)
+        await self._operations.answer(match, caller, scope=scope, receive=receive, send=send)
 
 
 class Shortcut:
     """An ASGI application before Connexion's that answers what is plain and asked often."""
 
-    def __init__(self, app: App, operations: Operations, auth: Auth, base: str) -> None:
+    def __init__(self, app: App, operations: Operations, auth: Auth) -> None:
         self._app = app
         self._operations = operations
         self._auth = auth
-        self._short = [
-            (method, re.compile(re.escape(base) + path), name) for method, path, name in _SHORT
-        ]
+        self._short = _SHORT
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a plain request to one of a few operations; let others pass."""
-        found = self._found(scope) if scope["type"] == "http" else None
-        if found is None:
+        if scope["type"] != "http" or not self._is_short(scope):
             await self._app(scope, receive, send)
             return
-        name, path = found
         given = [value for key, value in scope["headers"] if key == b"authorization"]
         try:
             said = b"".join(given[:1]).decode("latin-1")
@@ -167,12 +165,11 @@ class Shortcut:
         except Refused as refused:
             await send_answer(refusal(refused, scope["headers"]), send)
             return
-        await self._operations.answer(name, caller, path, scope=scope, receive=receive, send=send)
+        match = scope[MATCH]
+        await self._operations.answer(match, caller, scope=scope, receive=receive, send=send)
 
-    def _found(self, scope: Scope) -> tuple[str, dict[str, str]] | None:
-        """Return the operation that a plain request is for, and the parameters of its path."""
-        for method, path, name in self._short:
-            if scope["method"] == method and (match := path.fullmatch(scope["path"])) is not None:
-                is_plain = method not in _BODIES or (b"content-type", _JSON) in scope["headers"]
-                return (name, match.groupdict()) if is_plain else None
-        return None
+    def _is_short(self, scope: Scope) -> bool:
+        """Say whether a request is plain, and for one of these operations."""
+        if scope[MATCH].operation not in self._short:
+            return False
+        return scope["method"] not in _BODIES or (b"content-type", _JSON) in scope["headers"]

@@ -10,7 +10,6 @@ documents without them, since others enforce.
 
 from __future__ import annotations
 
-import re
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -145,35 +144,24 @@ def offered(document: Mapping[str, Any], settings: Mapping[str, bool]) -> dict[s
     }
 
 
-def methods(document: Mapping[str, Any]) -> list[tuple[re.Pattern[str], str]]:
-    """Return what matches each path of the document, base path included, and its Allow header."""
-    found = []
-    for template, item in document["paths"].items():
-        names = [name.upper() for name in _METHODS if name in item]
-        names += ["HEAD"] if "GET" in names else []
-        found.append((_matching(document, template), ", ".join(names)))
-    return found
-
-
-def media_types(document: Mapping[str, Any]) -> list[tuple[re.Pattern[str], dict[str, str]]]:
-    """Return what matches each path of the document, and the types of its bodies by method."""
-    return [
-        (
-            _matching(document, template),
-            {
-                method.upper(): ", ".join(item[method]["requestBody"]["content"])
-                for method in _METHODS
-                if "requestBody" in item.get(method, {})
-            },
-        )
+def operations(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the operationId of each method of each path, without the base path."""
+    return {
+        template: {name.upper(): item[name]["operationId"] for name in _METHODS if name in item}
         for template, item in document["paths"].items()
-    ]
+    }
 
 
-def _matching(document: Mapping[str, Any], template: str) -> re.Pattern[str]:
-    """Return what matches a path of the document, base path included."""
-    path = re.escape(base_path(document) + template)
-    return re.compile(re.sub(r"\\\{[^/]+\\\}", "[^/]+", path))
+def media_types(document: Mapping[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the media types of the bodies of each method of each path, separated by commas."""
+    return {
+        template: {
+            name.upper(): ", ".join(item[name]["requestBody"]["content"])
+            for name in _METHODS
+            if "requestBody" in item.get(name, {})
+        }
+        for template, item in document["paths"].items()
+    }
 
 
 def listening(document: Mapping[str, Any]) -> dict[str, Any]:

@@ -35,6 +35,7 @@ KINDS: Final[dict[str, Kind]] = {
     "requirementsNotMet": Kind(
         400, "The ticket does not meet the rules of its process", "Mend each violation listed."
     ),
+    "invalidRequest": Kind(400, "The request is not valid HTTP", "Send a valid HTTP/1.1 request."),
     "invalidQuery": Kind(400, "A parameter is not what it should be", "Correct the parameter."),
     "invalidHeader": Kind(400, "A header is not what it should be", "Correct the header."),
     "invalidCallback": Kind(

@@ -74,6 +74,15 @@ class Metrics:
         self.under_way = Gauge(
             "ttr_requests_under_way", "Requests being answered.", registry=self.registry
         )
+        self.connections = Gauge(
+            "ttr_connections", "Connections that are open.", registry=self.registry
+        )
+        self.cut = Counter(
+            "ttr_connections_cut",
+            "Connections that the server refused or ended, by cause.",
+            ("cause",),
+            registry=self.registry,
+        )
         self.hashed = Counter(
             "ttr_secrets_hashed",
             "Secrets of an earlier release that were verified by a slow hash.",

@@ -78,6 +78,15 @@ SENTENCES: Final[dict[str, str]] = {
     " back-references).",
     "sort": "Check the name {name} in sort: there is no such member.{near}",
     "near": " Did you mean {name}?",
+    # Paths.
+    "one_slash": "Write one slash where there are several: {path}",
+    # Connections.
+    "host": "Send exactly one valid Host header.",
+    "target": "Percent-encode the request target: it contains a byte that is not allowed there.",
+    "tls": "Connect without TLS, or to the HTTPS port: this port speaks HTTP.",
+    "http": "Send a valid HTTP/1.1 request.",
+    "websocket": "Use HTTP: this server does not speak WebSocket.",
+    "connections": "Use fewer connections.",
     # Headers.
     "key": "Write Idempotency-Key as 1 to 255 visible characters.",
     "if_match": 'Write If-Match as * or a list of tags such as "3".',

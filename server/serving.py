@@ -7,17 +7,19 @@ import os
 import signal
 import sys
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
 
 from server import sandbox
 from server.app import make
 from server.config import read_config
+from server.connections import CONNECTIONS
 from server.delivery import Delivery
 from server.mending import mending
 from server.observe import Metrics, log_to_standard_error
 from server.processes import be_worker, end_within
+from server.protocol import Connection
 from server.sandbox import master_key
 from server.setting_types import is_pair
 from server.store import Store
@@ -25,19 +27,16 @@ from server.store import Store
 if TYPE_CHECKING:
     import socket
     from collections.abc import Callable
-    from multiprocessing.connection import Connection
+    from multiprocessing.connection import Connection as Pipe
     from types import FrameType
 
     from server.config import Config
+    from server.connections import Connections
 
 log = logging.getLogger(__name__)
 
 
-#: The headers of a connection are held by the parser before anything of ours sees them.
-_PARSED_HEADERS: Final = 64 << 10
-
-
-def work(listener: socket.socket, ready: Connection) -> None:
+def work(listener: socket.socket, ready: Pipe) -> None:
     """Serve as one of several worker processes."""
     be_worker()
     with mending():
@@ -51,7 +50,7 @@ def serve(
     listener: socket.socket,
     *,
     announce: Callable[[dict[str, Any]], None] | None = None,
-    ready: Connection | None = None,
+    ready: Pipe | None = None,
 ) -> None:
     """Serve in this process until it is told to stop.
 
@@ -89,9 +88,8 @@ def _uvicorn(config: Config) -> dict[str, Any]:
         "date_header": True,
         "forwarded_allow_ips": config.forwarded_allow_ips,
         "timeout_graceful_shutdown": config.shutdown_timeout,
-        "h11_max_incomplete_event_size": _PARSED_HEADERS,
-        "ssl_certfile": config.tls_certificate or None,
-        "ssl_keyfile": config.tls_key or None,
+        "http": Connection,
+        "ws": "none",
     }
 
 
@@ -103,7 +101,7 @@ class Server(uvicorn.Server):
     """
 
     def __init__(
-        self, config: uvicorn.Config, *, seconds: float, ready: Connection | None = None
+        self, config: uvicorn.Config, *, seconds: float, ready: Pipe | None = None
     ) -> None:
         super().__init__(config)
         self._seconds = seconds
@@ -139,11 +137,12 @@ class Server(uvicorn.Server):
 
     def _reload(self) -> None:
         """Use the certificate that its file has now, for new connections."""
-        certificate, key = self.config.ssl_certfile, self.config.ssl_keyfile
-        if self.config.ssl is None:
+        connections: Connections = self.lifespan.state[CONNECTIONS]
+        certificate, key = connections.config.tls_certificate, connections.config.tls_key
+        if connections.tls is None:
             log.info("SIGHUP changes nothing: settings are read at the start only")
-        elif is_pair(str(certificate), str(key)):
-            self.config.ssl.load_cert_chain(str(certificate), str(key))
+        elif is_pair(certificate, key):
+            connections.tls.load_cert_chain(certificate, key)
             log.info("the certificate was read again")
         else:
             log.error("the certificate cannot be read; the one before is still used")

@@ -24,7 +24,7 @@ from docs.outgoing import registered, shown
 from docs.write import FILES, OPENAPI, PAGES, REFERENCE, pages
 from server import delivery, signing
 from server.__main__ import cli as server
-from server.app import _add_pages
+from server.app import _ASSETS, _add_pages
 from server.config import SETTINGS, Config
 from server.errors import KINDS
 from server.filtering import FIELDS, OPERATOR, OPERATOR_MEANINGS, OTHERS
@@ -261,7 +261,7 @@ def test_besides() -> None:
     app = flask.Flask("pages")
     public = {doc["servers"][0]["url"]: doc for doc, _ in DOCUMENTS.values()}
     _add_pages(app, None, None, Config(), public)  # type: ignore[arg-type]  # nothing is asked of them
-    parts = {"/ui", "/ui/<path:name>", "/static/<path:filename>"}  # of the page /ui/, of Flask
+    parts = {"/ui", "/static/<path:filename>"} | {f"/ui/{name}" for name in _ASSETS}
     rules = {f"GET {rule.rule}" for rule in app.url_map.iter_rules() if rule.rule not in parts}
     assert rules == {each for each in BESIDES if not each.startswith("POST /oauth2/")}
 

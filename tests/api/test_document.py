@@ -17,7 +17,6 @@ from server.document import (
     base_path,
     load,
     load_backoffice,
-    methods,
     offered,
     public,
     served,
@@ -94,21 +93,6 @@ class TestWhole:
             for operation in (each for verb, each in item.items() if verb != "parameters"):
                 for answer in map(resolved, operation["responses"].values()):
                     assert "X-Request-Id" in answer["headers"]
-
-    def test_methods(self) -> None:
-        """Each path has the Allow header of its methods."""
-        found = {pattern.pattern: allow for pattern, allow in methods(load())}
-        assert len(found) == len(DOCUMENT["paths"])
-        assert base_path(DOCUMENT) == BASE
-        for path, allow in (
-            ("/troubleTicket", "GET, POST, HEAD"),
-            ("/troubleTicket/1", "GET, PATCH, HEAD"),
-            ("/hub", "GET, POST, DELETE, HEAD"),
-        ):
-            (names,) = {
-                allow for pattern, allow in methods(load()) if pattern.fullmatch(BASE + path)
-            }
-            assert names == allow
 
 
 class TestOffered:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import signal
 import socket
@@ -110,6 +111,7 @@ class TestHostile:
         """A body that does not come is not waited for; others are answered meanwhile."""
         with serving(f"sqlite:///{tmp_path}/t.db", TTR_BODY_TIMEOUT="1") as running:
             address = urlsplit(running.root)
+            basic = base64.b64encode(f"{NAMES[0]}:{running.secrets[NAMES[0]]}".encode())
             with ExitStack() as open_wires:
                 wires = [
                     open_wires.enter_context(
@@ -120,7 +122,8 @@ class TestHostile:
                 for wire in wires:
                     wire.sendall(
                         b"POST %b/troubleTicket HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n"
-                        b"Content-Type: application/json\r\n\r\n{" % BASE.encode()
+                        b"Authorization: Basic %b\r\n"
+                        b"Content-Type: application/json\r\n\r\n{" % (BASE.encode(), basic)
                     )
                 assert running.client().created()["status"] == "submitted"
                 for wire in wires:

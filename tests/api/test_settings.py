@@ -68,9 +68,16 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "TTR_TLS_KEY": ("", {"": ""}, ["/no/such/file", "/", FILE]),
     "TTR_MAX_BODY": (20 << 20, {"1": 1, "2K": 2048, "3M": 3 << 20, "1G": 1 << 30}, ["2G"]),
     "TTR_MAX_SMALL_BODY": (64 << 10, {"1K": 1024}, []),
+    "TTR_MAX_CHECKED_BODY": (2 << 20, {"1M": 1 << 20}, []),
     "TTR_MAX_QUERY": (8 << 10, {"1K": 1024}, []),
     "TTR_MAX_HEADERS": (16 << 10, {"1K": 1024}, []),
+    "TTR_HEADER_TIMEOUT": (10.0, {"0.5": 0.5}, []),
     "TTR_BODY_TIMEOUT": (10.0, {"0.5": 0.5, "86399": 86_399.0}, ["0.09"]),
+    "TTR_MIN_RATE": (32 << 10, {"1": 1, "1M": 1 << 20}, ["", "0", "-1", "1.5"]),
+    "TTR_SEND_TIMEOUT": (20.0, {"1": 1.0}, []),
+    "TTR_KEEP_ALIVE_TIMEOUT": (15.0, {"60": 60.0}, []),
+    "TTR_CONNECTIONS": (4000, {"1": 1}, ["0", "-1", "many"]),
+    "TTR_CONNECTIONS_PER_ADDRESS": (200, {"1": 1}, ["0", ""]),
     "TTR_SHUTDOWN_TIMEOUT": (30.0, {"1": 1.0}, []),
     "TTR_CORS_ORIGINS": (
         (),
@@ -360,7 +367,7 @@ def test_credentials_in_an_address() -> None:
     """Credentials in another address are masked."""
     with pytest.raises(BadSetting) as refused:
         read_config({"TTR_BACKOFFICE_URL": "http://me:geheim@host"})
-    assert "'http://***@host'" in str(refused.value)
+    assert "'http://me:***@host'" in str(refused.value)
 
 
 def test_workers() -> None:

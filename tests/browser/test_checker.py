@@ -226,10 +226,10 @@ def test_files(look: Look, sandbox: Sandbox, tmp_path: Path) -> None:
     assert page.locator(".over").count() == 0
     large = tmp_path / "large.json"
     with large.open("wb") as file:
-        file.truncate((20 << 20) + 1)
+        file.truncate((2 << 20) + 1)
     page.set_input_files("#file", large)
     assert reached(page, "large") == "Too large"
-    assert page.inner_text("#more") == "Send at most 20 MB at a time."
+    assert page.inner_text("#more") == "Send at most 2 MB at a time."
     assert page.input_value("#payload") == dropped
 
 
