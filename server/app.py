@@ -36,6 +36,7 @@ from server.hub import Hub
 from server.limits import NOTED, Limits, send_answer
 from server.observe import Metrics
 from server.tickets import Tickets
+from server.validation import Validation
 from server.wire import dumps, refusal
 from ttrules.book import shipped
 from ttrules.page import page_of, policy
@@ -72,8 +73,8 @@ def make(
     metrics = metrics or Metrics()
     wake = delivery.wake if delivery is not None else _nothing
     auth = Auth(store, config, metrics)
-    checker = Checker(shipped(), config)
-    operations = Operations(*_sides(store, config, specs, wake, checker))
+    validation = Validation()
+    operations = Operations(validation, *_sides(store, config, specs, wake, validation))
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
@@ -84,7 +85,7 @@ def make(
         if delivery is not None:
             await asyncio.get_running_loop().run_in_executor(None, delivery.stop)
         auth.close()
-        checker.close()
+        validation.close()
         store.close()
 
     app = FlaskApp(
@@ -131,14 +132,15 @@ def _sides(
     config: Config,
     specs: Sequence[Mapping[str, Any]],
     wake: Callable[[], None],
-    checker: Checker,
+    validation: Validation,
 ) -> Iterator[Side]:
     """Yield the sides, with the function of each operation by its operationId."""
     shapes = specs[0]["components"]["schemas"]
     events = Events(shipped().data["lifecycle"], shapes)
-    tickets = Tickets(store, shipped(), events, wake)
+    tickets = Tickets(store, shipped(), events, wake, validation)
+    checker = Checker(shipped(), config, validation)
     hub = Hub(store, config, shapes, events, wake)
-    any_tickets = Tickets(store, backoffice.book(), events, wake, by="provider")
+    any_tickets = Tickets(store, backoffice.book(), events, wake, validation, by="provider")
     outgoing = backoffice.Outgoing(store, wake)
     roles: dict[Role, dict[str, Operation]] = {
         "operator": {

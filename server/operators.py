@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 from uuid import uuid4
 
@@ -19,6 +19,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import delete, insert, select, update
 
+from server.prepared import insert_into
 from server.schema import operator as operators
 from server.schema import token as tokens
 
@@ -96,11 +97,10 @@ def add(connection: Connection, name: str, now: int, role: Role = "operator") ->
     """
     if _NAME.fullmatch(name) is None:
         raise BadName(name)
-    if named(connection, name) is not None:
-        raise OperatorExists(name)
     secret = new_secret()
-    connection.execute(
-        insert(operators).values(
+    added = connection.execute(
+        insert_into(connection, operators)
+        .values(
             id=str(uuid4()),
             name=name,
             secret_hash=_HASHER.hash(secret),
@@ -108,7 +108,10 @@ def add(connection: Connection, name: str, now: int, role: Role = "operator") ->
             created=now,
             role=role,
         )
+        .on_conflict_do_nothing(index_elements=["name"])
     )
+    if not added.rowcount:
+        raise OperatorExists(name)
     return secret
 
 
@@ -125,12 +128,16 @@ def disable(connection: Connection, name: str, now: int) -> None:
 
 
 def _change(connection: Connection, name: str, **values: object) -> None:
-    found = named(connection, name)
+    """Change an operator, and count its version up in the same statement."""
+    found = connection.execute(
+        update(operators)
+        .where(operators.c.name == name)
+        .values(version=operators.c.version + 1, **values)
+        .returning(operators.c.id)
+    ).scalar()
     if found is None:
         raise NoSuchOperator(name)
-    changed = {**values, "version": found.version + 1}
-    connection.execute(update(operators).where(operators.c.id == found.id).values(changed))
-    connection.execute(delete(tokens).where(tokens.c.operator == found.id))
+    connection.execute(delete(tokens).where(tokens.c.operator == found))
 
 
 def rotate_signing(connection: Connection, name: str, now: int) -> Operator:
@@ -138,13 +145,15 @@ def rotate_signing(connection: Connection, name: str, now: int) -> Operator:
 
     Raises NoSuchOperator.
     """
-    found = named(connection, name)
-    if found is None:
+    row = connection.execute(
+        update(operators)
+        .where(operators.c.name == name)
+        .values(signing_version=operators.c.signing_version + 1, signing_since=now)
+        .returning(operators)
+    ).first()
+    if row is None:
         raise NoSuchOperator(name)
-    version = found.signing_version + 1
-    changed = {"signing_version": version, "signing_since": now}
-    connection.execute(update(operators).where(operators.c.id == found.id).values(changed))
-    return replace(found, signing_version=version, signing_since=now)
+    return _operator(row)
 
 
 def everyone(connection: Connection) -> Sequence[Operator]:
@@ -195,7 +204,11 @@ def is_secret_of(secret: str, found: Operator | None) -> bool:
 def grant(connection: Connection, found: Operator, now: int, lifetime: int) -> str:
     """Return a new access token of an operator, valid for `lifetime` microseconds from `now`."""
     token = secrets.token_urlsafe(32)
-    connection.execute(delete(tokens).where(tokens.c.expires <= now))
+    # What another process deletes meanwhile is left to it.
+    expired = select(tokens.c.digest).where(tokens.c.expires <= now)
+    connection.execute(
+        delete(tokens).where(tokens.c.digest.in_(expired.with_for_update(skip_locked=True)))
+    )
     connection.execute(
         insert(tokens).values(
             digest=_digest(token), operator=found.id, version=found.version, expires=now + lifetime

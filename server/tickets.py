@@ -8,11 +8,14 @@ another's ticket is as one that is not there; the provider sees all, by rules of
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import re
 import secrets
+from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID, uuid4
 
 import ttrules
@@ -28,10 +31,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from server.events import Events
+    from server.events import Event, Events
     from server.filtering import Query
+    from server.kept import Stored
     from server.operators import Role
     from server.store import Store
+    from server.validation import Validation
     from server.wire import Asked
     from ttrules import Book, Change, Finding
 
@@ -40,6 +45,9 @@ UNSUPPORTED: Final = "Ticket-Unsupported-Members"
 _MOST_NAMED: Final = 4_096
 #: For how long an Idempotency-Key is remembered, in microseconds.
 KEPT_FOR: Final = 24 * 3_600 * 1_000_000
+#: How long to wait at most before a change is tried again that another process was quicker than, in
+#: seconds: some 4 s altogether.
+_PAUSES: Final = (*(0.002 * 2**turn for turn in range(7)), *[0.2] * 35)
 #: What the headers of a request may hold, as the document says.
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 _TAG: Final = re.compile(r'(?:W/)?"[!#-~]*"')
@@ -56,16 +64,18 @@ class Tickets:
     tickets, or the provider for those of all.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it works with
         self,
         store: Store,
         book: Book,
         events: Events,
         wake: Callable[[], None],
+        validation: Validation,
         *,
         by: Role = "operator",
     ) -> None:
         self._store = store
+        self._validation = validation
         self._book = book
         self._events = events
         self._wake = wake
@@ -94,26 +104,19 @@ class Tickets:
     async def _create(self, asked: Asked, key: str | None) -> Answer:
         fingerprint = ""
         if key is not None:
-            fingerprint = sha256(json.dumps(asked.body, sort_keys=True).encode()).hexdigest()
+            fingerprint = await self._run(asked, partial(_fingerprint, asked.body))
             earlier = await self._store.read(
                 lambda c: kept.answered(c, asked.operator, key, kept.micros(asked.now)),
                 by_key=True,
             )
             if earlier is not None:
                 return _repeated(earlier, fingerprint)
-        report = _judged(lambda: self._book.validate_new(asked.body))
-        if not report.valid:
-            raise _not_met(report.violations, report.warnings)
-        ticket = self._new(asked, without(asked.body, dropped(report.warnings)))
-        answer = _answer(201, ticket, 1, report.warnings, Location=ticket["href"])
+        row, answer = await self._run(asked, partial(self._created, asked))
 
         def job(connection: Connection) -> Answer:
             if key is not None:
                 now = kept.micros(asked.now)
-                again = kept.answered(connection, asked.operator, key, now)
-                if again is not None:  # another process was quicker
-                    return _repeated(again, fingerprint)
-                kept.remember(
+                is_new = kept.remember(
                     connection,
                     asked.operator,
                     key,
@@ -122,20 +125,43 @@ class Tickets:
                     now=now,
                     kept_for=KEPT_FOR,
                 )
-            kept.insert(connection, asked.operator, ticket)
+                if not is_new:  # another process was quicker
+                    earlier = kept.answered(connection, asked.operator, key, now)
+                    if earlier is None:
+                        raise Refused("conflict", Told("key_in_use"))
+                    return _repeated(earlier, fingerprint)
+            kept.insert(connection, asked.operator, row)
             return answer
 
         return await self._store.write(job)
 
+    def _created(self, asked: Asked) -> tuple[kept.Row, Answer]:
+        """Return the ticket that a body asks for, and the answer. Raises Refused."""
+        report = _judged(lambda: self._book.validate_new(asked.body))
+        if not report.valid:
+            raise _not_met(report.violations, report.warnings)
+        ticket = self._new(asked, without(asked.body, dropped(report.warnings)))
+        answer = _answer(201, ticket, 1, report.warnings, Location=ticket["href"])
+        return kept.row_of(ticket), answer
+
+    async def _run(self, asked: Asked, work: Callable[[], T], *, is_small: bool = True) -> T:
+        """Return what `work` returns; a large body is handled beside the event loop."""
+        if is_small and asked.is_small:
+            return work()
+        return await self._validation.run(asked.operator, work)
+
     async def retrieve(self, asked: Asked) -> Answer:
         """GET /troubleTicket/{id}: 200 with the ticket, or the members that are asked for."""
         fields = read_fields(asked.query)
-        _, version, text = await self._store.read(
+        _, stored = await self._store.read(
             lambda c: self._found(c, asked, whole=fields is None), by_key=True
         )
-        if fields is not None:
-            text = dumps(select_fields(json.loads(text), fields))
-        return Answer(status=200, headers={"ETag": etag(version)}, body=text)
+        if fields is None and not stored.contents:
+            text = stored.document()
+        else:
+            shown = partial(_shown, stored, fields)
+            text = await self._run(asked, shown, is_small=stored.is_small)
+        return Answer(status=200, headers={"ETag": etag(stored.version)}, body=text)
 
     async def list(self, asked: Asked) -> Answer:
         """GET /troubleTicket: 200 with a page of tickets, and how many there are."""
@@ -156,59 +182,74 @@ class Tickets:
         if isinstance(asked.body, list) is not (asked.media_type == JSON_PATCH):
             kind = "operations" if asked.media_type == JSON_PATCH else "object"
             raise Refused("invalidBody", Told(kind, media_type=asked.media_type))
-        wanted = asked.headers.get("if-match")
-
-        def job(connection: Connection) -> Answer:
-            """Change the ticket as it stands now."""
-            owner, version, text = self._found(connection, asked, whole=True, to_change=True)
-            if wanted is not None and not _meets(wanted, etag(version)):
-                raise Refused("preconditionFailed")
-            before = json.loads(text)
-            change = _judged(lambda: self._book.validate_change(before, asked.body, by=self._by))
-            after = self._after(before, change, asked.now)
-            if after != before:
-                version += 1
-                kept.update(connection, owner, after, version)
-                self._raise(connection, owner, before, after, version, asked.now)
-            return _answer(200, after, version, change.report.warnings)
-
-        answer = await self._store.write(job)
+        async with self._validation.lock(asked.path["troubleTicketId"]):
+            answer = await self._patch(asked)
         self._wake()
         return answer
 
-    def _found(
-        self, connection: Connection, asked: Asked, *, whole: bool, to_change: bool = False
-    ) -> tuple[str, int, bytes]:
-        """Return whose ticket is asked for, its version and its document.
+    async def _patch(self, asked: Asked) -> Answer:
+        """Change the ticket as it is now; where another process is quicker, as it is then.
 
-        Raises Refused(notFound); `whole` and `to_change` are those of kept.one.
+        Nothing is locked while the change is computed: it is stored only if the ticket is still the
+        version that it was computed from.
+        """
+        change: _Changed | None = None
+        for pause in _PAUSES:
+            owner, before = await self._store.read(
+                lambda c: self._found(c, asked, whole=True), by_key=True
+            )
+            _require(asked.headers.get("if-match"), etag(before.version))
+            if change is None or change.before.version != before.version:
+                work = partial(self._changed, asked, before)
+                change = await self._run(asked, work, is_small=before.is_small)
+            if change.row is None:
+                return change.answer
+            if await self._store.write(partial(self._store_change, asked, owner, change)):
+                return change.answer
+            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
+        raise Refused("unavailable", headers={"Retry-After": "1"})
+
+    def _found(self, connection: Connection, asked: Asked, *, whole: bool) -> tuple[str, Stored]:
+        """Return whose ticket is asked for, and the ticket.
+
+        Raises Refused(notFound); `whole` is that of kept.one.
         """
         number = asked.path["troubleTicketId"]
         owner = kept.owner(connection, number) if self._sees_all else asked.operator
-        found = owner and kept.one(connection, owner, number, whole=whole, to_change=to_change)
+        found = owner and kept.one(connection, owner, number, whole=whole)
         if not owner or not found:
             raise Refused("notFound")
-        return owner, *found
+        return owner, found
 
-    def _raise(  # noqa: PLR0913, PLR0917 - a change, whose it is and when
-        self,
-        connection: Connection,
-        operator: str,
-        before: Ticket,
-        after: Ticket,
-        version: int,
-        moment: datetime,
-    ) -> None:
-        """Put the events of a change into the outbox, those that its operator wants to hear of."""
-        has_address, query = outbox.query_of(connection, operator)
+    def _changed(self, asked: Asked, stored: Stored) -> _Changed:
+        """Return the change that a request makes of a ticket. Raises Refused."""
+        before = stored.ticket()
+        change = _judged(lambda: self._book.validate_change(before, asked.body, by=self._by))
+        after = self._after(before, change, asked.now)
+        is_change = after != before
+        version = stored.version + is_change
+        answer = _answer(200, after, version, change.report.warnings)
+        if not is_change:
+            return _Changed(stored, answer)
+        raised = self._events.between(
+            before, after, now=stamp(asked.now), new_id=lambda: str(uuid4())
+        )
+        return _Changed(stored, answer, kept.row_of(after), tuple(raised))
+
+    def _store_change(
+        self, asked: Asked, owner: str, change: _Changed, connection: Connection
+    ) -> bool:
+        """Store a change, with the events that its operator wants; False where it is too late."""
+        before, row = change.before, change.row
+        if row is None or not kept.update(connection, owner, row, before):
+            return False
+        has_address, query = outbox.query_of(connection, owner)
         if has_address:
             wanted = self._events.heard(query)
-            between = self._events.between(
-                before, after, now=stamp(moment), new_id=lambda: str(uuid4())
-            )
-            raised = [each for each in between if each.name in wanted]
-            now = kept.micros(moment)
-            outbox.enqueue(connection, operator, after["id"], version, raised=raised, now=now)
+            raised = [each for each in change.raised if each.name in wanted]
+            now, version = kept.micros(asked.now), before.version + 1
+            outbox.enqueue(connection, owner, row.number, version, raised=raised, now=now)
+        return True
 
     def _new(self, asked: Asked, sent: Ticket) -> Ticket:
         """Return a new ticket: what was sent, and what the provider fills in."""
@@ -240,6 +281,25 @@ class Tickets:
                 after["resolutionDate"] = now
         after["lastUpdate"] = now
         return after
+
+
+class _Changed(NamedTuple):
+    """What a request makes of a stored ticket; without a row it changes nothing."""
+
+    before: Stored
+    answer: Answer
+    row: kept.Row | None = None
+    raised: tuple[Event, ...] = ()
+
+
+def _fingerprint(body: object) -> str:
+    """Return what tells one body from another."""
+    return sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
+
+
+def _shown(stored: Stored, fields: frozenset[str] | None) -> bytes:
+    """Return a ticket as JSON, or its members that are asked for."""
+    return stored.document() if fields is None else dumps(select_fields(stored.ticket(), fields))
 
 
 def new_number(moment: datetime) -> str:
@@ -317,13 +377,14 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def _meets(wanted: str, present: str) -> bool:
-    """Say whether an If-Match holds (RFC 9110, section 13.1.1). Raises Refused where it is none."""
-    if wanted.strip() == "*":
-        return True
+def _require(wanted: str | None, present: str) -> None:
+    """Raise Refused unless an If-Match holds (RFC 9110, section 13.1.1), or none was sent."""
+    if wanted is None or wanted.strip() == "*":
+        return
     if _TAGS.fullmatch(wanted) is None:
         raise Refused("invalidHeader", Told("if_match"))
-    return present in _TAG.findall(wanted)  # by strong comparison: a weak one is another
+    if present not in _TAG.findall(wanted):  # by strong comparison: a weak one is another
+        raise Refused("preconditionFailed")
 
 
 def _answer(

@@ -1,11 +1,11 @@
-"""Several clients change the same tickets through several server processes, and nothing may be lost.
+"""Clients change the same tickets through several server processes, and nothing may be lost.
 
     python tests/api/consistency.py [--quick]
 
-runs the whole program on PostgreSQL with two processes, with `serve --workers 2`, and on SQLite with
-one process, and prints a line of Figures for each. It ends with an AssertionError where a change
-that was answered with 200 is lost, repeated, or not in the order of the versions. `judge` is pure:
-it reads a History only.
+runs the whole program on PostgreSQL with two processes and with `serve --workers 2`, and on SQLite
+with one process, and prints a line of Figures for each. It ends with an AssertionError where a
+change that was answered with 200 is lost, repeated, or not in the order of the versions. `judge` is
+pure: it reads a History only.
 """
 
 from __future__ import annotations
@@ -27,14 +27,12 @@ from tests.api.conftest import (
     BASE,
     NAMES,
     PROVIDER,
-    Client,
     Server,
     complaint,
     postgresql,
     serving,
     started,
 )
-from tests.api.contract import BACKOFFICE_BASE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -157,7 +155,9 @@ def judge(history: History) -> Figures:
     )
 
 
-def _follow(changes: Sequence[Change], states: Sequence[State | None], counts: Counter[str]) -> None:
+def _follow(
+    changes: Sequence[Change], states: Sequence[State | None], counts: Counter[str]
+) -> None:
     """Count the changes that the state after them does not have, and what is there twice."""
     status = ""
     for at, change in enumerate(changes):
@@ -195,13 +195,12 @@ def _times(state: State, change: Change) -> int:
 
 def _order(changes: Sequence[Change], reads: Sequence[Read], counts: Counter[str]) -> None:
     """Count what began after an answer and yet got a version that is not newer, or is older."""
-    answers = sorted((each.ended, each.version) for each in (*changes, *reads))
-    begun = sorted(
-        [*((each.begun, each.version - 1) for each in changes)]
-        + [*((each.begun, each.version) for each in reads)]
-    )
+    answers = [(each.ended, each.version) for each in changes]
+    answers = sorted([*answers, *((each.ended, each.version) for each in reads)])
+    begun = [(each.begun, each.version - 1) for each in changes]
+    begun += [(each.begun, each.version) for each in reads]
     at = newest = 0
-    for moment, most in begun:
+    for moment, most in sorted(begun):
         while at < len(answers) and answers[at][0] < moment:
             newest = max(newest, answers[at][1])
             at += 1
@@ -268,7 +267,7 @@ class Run:
     """The clients of one run. `servers` are processes that share a database."""
 
     def __init__(self, servers: Sequence[Server], seed: int = 13) -> None:
-        self._servers = servers
+        self.servers = servers
         self._seed = seed
         self._tickets: list[tuple[str, str]] = []
         self._closing: list[tuple[str, str]] = []
@@ -299,8 +298,7 @@ class Run:
         figures = judge(History(self.changes, self.reads, final))
         keys = sum(len(each) - 1 for each in self.by_key.values())
         keys += abs(first.total() - self.made - len(self.by_key))
-        events = _events(self._servers[0].database)
-        return figures._replace(failed=figures.failed + self.failed, keys=keys, events=events)
+        return figures._replace(failed=figures.failed + self.failed, keys=keys)
 
     def _all(self) -> list[tuple[str, str]]:
         return [*self._tickets, *self._closing]
@@ -336,10 +334,6 @@ class Run:
         """Return a ticket that is to be closed, and its owner."""
         return self._closing[at]
 
-    def open_of(self, roots: bool = True) -> Sequence[Server]:  # noqa: FBT001, FBT002
-        """Return the servers."""
-        return self._servers if roots else ()
-
 
 class _Client:
     """One client: it asks a random server each time."""
@@ -352,8 +346,7 @@ class _Client:
         self._chance = random.Random(number)
         self._clients = {
             who: [
-                each.backoffice() if who == PROVIDER else each.client(who)
-                for each in run.open_of()
+                each.backoffice() if who == PROVIDER else each.client(who) for each in run.servers
             ]
             for who in (*OWNERS, PROVIDER)
         }
@@ -423,7 +416,7 @@ class _Client:
         self._run.reads.append(read)
         return version
 
-    def _patch(  # noqa: PLR0913 - a change is a row
+    def _patch(
         self,
         who: str,
         ticket: str,
@@ -526,15 +519,19 @@ def _version(answer: Any) -> int:
 
 def _events(database: str) -> int:
     """Return how many events are not in the order of their changes, or wait for no address."""
-    statements = (
+    disordered = (
         "SELECT count(*) FROM event a JOIN event b ON a.ticket = b.ticket"
-        " WHERE a.number < b.number AND a.seq >= b.seq",
+        " WHERE a.number < b.number AND a.seq >= b.seq"
+    )
+    left_over = (
         "SELECT count(*) FROM event e WHERE e.state = 'pending' AND NOT EXISTS"
         " (SELECT 1 FROM subscription s WHERE s.operator = e.operator)",
     )
     store = Store(database)
     try:
-        return sum(store.read_now(lambda c, s=each: c.scalar(text(s))) for each in statements)  # type: ignore[misc]  # each is one
+        return sum(
+            store.read_now(lambda c, s=each: c.scalar(text(s))) for each in (disordered, left_over)
+        )  # type: ignore[misc]  # each is one
     finally:
         store.close()
 
@@ -543,6 +540,7 @@ def _events(database: str) -> int:
 _SETTINGS: Final = {
     "TTR_ALLOW_LOOPBACK_CALLBACKS": "1",
     "TTR_CHECKER": "0",
+    "TTR_LOG_LEVEL": "ERROR",
     "TTR_SIGNING_KEY": base64.b64encode(bytes(32)).decode(),
 }
 
@@ -597,8 +595,10 @@ KINDS: Final = ("two processes", "two workers", "sqlite")
 
 def run(kind: str, plan: Plan) -> Figures:
     """Run a plan on the servers of a kind, and return what came of it."""
-    with tempfile.TemporaryDirectory() as folder, processes(kind, folder) as servers:
-        return Run(servers).run(plan)
+    with tempfile.TemporaryDirectory() as folder:
+        with processes(kind, folder) as servers:
+            figures = Run(servers).run(plan)
+        return figures._replace(events=_events(servers[0].database))
 
 
 def main(words: Sequence[str]) -> None:

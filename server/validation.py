@@ -1,0 +1,107 @@
+"""Where large bodies are parsed and validated: a bounded pool of threads beside the event loop.
+
+The event loop handles a small body itself, because a thread costs more than the work. Everything
+else waits for a thread: at most one job of an owner runs at a time, the owners take turns, and each
+may have a few jobs waiting. So a client with many large bodies delays its own requests only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING, Final, TypeVar
+from weakref import WeakValueDictionary
+
+from server.errors import Refused
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+#: How many jobs run at a time, of all owners, and how many of one owner may wait.
+THREADS: Final = 2
+WAITING: Final = 16
+#: What the event loop handles itself: texts of so many characters with so many values at most. The
+#: slowest ones take about 5 ms (many invalid objects).
+SMALL: Final = 16 << 10
+FEW: Final = 128
+
+
+def is_small(text: str | bytes) -> bool:
+    """Say whether the event loop may handle a text of JSON itself."""
+    if len(text) > SMALL:
+        return False
+    if isinstance(text, str):
+        return text.count(",") + text.count("{") <= FEW
+    return text.count(b",") + text.count(b"{") <= FEW
+
+
+class Validation:
+    """The pool, and the locks of tickets that are being changed. Lives in one event loop."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, "validation")
+        self._running: set[str] = set()
+        #: The owner whose turn is next comes first.
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def close(self) -> None:
+        """Stop the threads; jobs that have not begun are cancelled."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def lock(self, ticket: str) -> asyncio.Lock:
+        """Return the lock of a ticket: one change at a time in this process.
+
+        Changes of one ticket in different processes are told apart by its version. A lock that
+        nobody uses is forgotten.
+        """
+        return self._locks.setdefault(ticket, asyncio.Lock())
+
+    async def run(self, owner: str, work: Callable[[], T]) -> T:
+        """Return what `work` returns, from a thread of the pool.
+
+        `owner` is the id of an operator, or empty for all clients without credentials. Raises
+        Refused(tooManyRequests), or Refused(unavailable) for them, when too many jobs wait.
+        """
+        await self._enter(owner)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._leave(owner)
+
+    async def _enter(self, owner: str) -> None:
+        """Wait until a job of the owner may run."""
+        if owner not in self._running and len(self._running) < THREADS:
+            self._running.add(owner)
+            return
+        line = self._waiting.setdefault(owner, deque())
+        if len(line) >= WAITING:
+            code = "tooManyRequests" if owner else "unavailable"
+            raise Refused(code, headers={"Retry-After": "1"})
+        turn = asyncio.get_running_loop().create_future()
+        line.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():  # its turn came in the same moment
+                self._leave(owner)
+            raise
+
+    def _leave(self, owner: str) -> None:
+        """Let the next owner's job run."""
+        self._running.discard(owner)
+        for name in list(self._waiting):
+            if name in self._running:
+                continue
+            line = self._waiting.pop(name)
+            while line and line[0].done():  # cancelled
+                line.popleft()
+            if line:
+                self._running.add(name)
+                line.popleft().set_result(None)
+                if line:
+                    self._waiting[name] = line
+                return
