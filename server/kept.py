@@ -306,5 +306,6 @@ def remember(  # noqa: PLR0913 - a row
             expires=now + kept_for,
         )
         .on_conflict_do_nothing()
+        .returning(idempotency.c.key)
     )
-    return bool(inserted.rowcount)
+    return inserted.first() is not None

@@ -109,8 +109,9 @@ def add(connection: Connection, name: str, now: int, role: Role = "operator") ->
             role=role,
         )
         .on_conflict_do_nothing(index_elements=["name"])
+        .returning(operators.c.id)
     )
-    if not added.rowcount:
+    if added.first() is None:
         raise OperatorExists(name)
     return secret
 

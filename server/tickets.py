@@ -201,7 +201,8 @@ class Tickets:
             _require(asked.headers.get("if-match"), etag(before.version))
             if change is None or change.before.version != before.version:
                 work = partial(self._changed, asked, before)
-                change = await self._run(asked, work, is_small=before.is_small)
+                is_small = before.is_small and not _copies(asked.body)
+                change = await self._run(asked, work, is_small=is_small)
             if change.row is None:
                 return change.answer
             if await self._store.write(partial(self._store_change, asked, owner, change)):
@@ -290,6 +291,12 @@ class _Changed(NamedTuple):
     answer: Answer
     row: kept.Row | None = None
     raised: tuple[Event, ...] = ()
+
+
+def _copies(body: object) -> bool:
+    """Say whether a JSON Patch may copy: copies of copies make a large ticket of a small body."""
+    operations = body if isinstance(body, list) else ()
+    return any(isinstance(each, dict) and each.get("op") == "copy" for each in operations)
 
 
 def _fingerprint(body: object) -> str:

@@ -86,22 +86,23 @@ class Validation:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # its turn came in the same moment
+            if not turn.cancelled():  # its turn came in the same moment
                 self._leave(owner)
             raise
 
     def _leave(self, owner: str) -> None:
         """Let the next owner's job run."""
         self._running.discard(owner)
-        for name in list(self._waiting):
-            if name in self._running:
-                continue
-            line = self._waiting.pop(name)
-            while line and line[0].done():  # cancelled
+        if owner in self._waiting:
+            self._waiting[owner] = self._waiting.pop(owner)  # behind the others
+        for name in [each for each in self._waiting if each not in self._running]:
+            line = self._waiting[name]
+            while line and line[0].cancelled():
                 line.popleft()
-            if line:
+            turn = line.popleft() if line else None
+            if not line:
+                del self._waiting[name]
+            if turn is not None:
                 self._running.add(name)
-                line.popleft().set_result(None)
-                if line:
-                    self._waiting[name] = line
+                turn.set_result(None)
                 return

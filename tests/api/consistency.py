@@ -37,6 +37,8 @@ from tests.api.conftest import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
+    from sqlalchemy import Connection
+
 #: How many clients there are; each has a member of the ticket that it alone writes.
 CLIENTS: Final = 8
 OWNERS: Final = NAMES[:2]
@@ -519,21 +521,27 @@ def _version(answer: Any) -> int:
 
 def _events(database: str) -> int:
     """Return how many events are not in the order of their changes, or wait for no address."""
-    disordered = (
+    store = Store(database)
+    try:
+        return store.read_now(_disordered) + store.read_now(_left_over)
+    finally:
+        store.close()
+
+
+def _disordered(connection: Connection) -> int:
+    found = text(
         "SELECT count(*) FROM event a JOIN event b ON a.ticket = b.ticket"
         " WHERE a.number < b.number AND a.seq >= b.seq"
     )
-    left_over = (
+    return int(connection.execute(found).scalar_one())
+
+
+def _left_over(connection: Connection) -> int:
+    found = text(
         "SELECT count(*) FROM event e WHERE e.state = 'pending' AND NOT EXISTS"
-        " (SELECT 1 FROM subscription s WHERE s.operator = e.operator)",
+        " (SELECT 1 FROM subscription s WHERE s.operator = e.operator)"
     )
-    store = Store(database)
-    try:
-        return sum(
-            store.read_now(lambda c, s=each: c.scalar(text(s))) for each in (disordered, left_over)
-        )  # type: ignore[misc]  # each is one
-    finally:
-        store.close()
+    return int(connection.execute(found).scalar_one())
 
 
 #: Callbacks are loopback addresses that nobody listens at.
