@@ -354,7 +354,10 @@ class _Client:
         }
 
     def _ask(self, who: str, method: str, path: str, **more: Any) -> Any:
-        answer = self._chance.choice(self._clients[who])(method, path, held=False, **more)
+        # A server may close an idle connection just when a request is sent: each has its own.
+        headers = {"Connection": "close", **more.pop("headers", {})}
+        client = self._chance.choice(self._clients[who])
+        answer = client(method, path, held=False, headers=headers, **more)
         self._run.failed += answer.status_code >= 500 and method != "PATCH"
         return answer
 
