@@ -154,8 +154,9 @@ class _Exchange:
     async def run(self, receive: Receive) -> None:
         """Answer the request."""
         try:
-            body = await self._body(receive)
-            await self._limits._app(self._scope, _replay(body, receive), self.send)  # noqa: SLF001
+            # No name here keeps the body beyond the moment when it is parsed.
+            replayed = _replay(await self._body(receive), receive)
+            await self._limits._app(self._scope, replayed, self.send)  # noqa: SLF001
         except Refused as refused:
             await self._refuse(refused)
         except Exception:
@@ -325,6 +326,8 @@ async def _read(receive: Receive, bound: int) -> bytes:
 def _replay(body: bytes, receive: Receive) -> Receive:
     """Return what gives a body in one message, and then what there is."""
     messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    del body
 
     async def replayed() -> Message:
         return messages.pop() if messages else await receive()

@@ -280,7 +280,7 @@ class TestAtOnce:
         assert (found.version, found.signing_version) == (9, 9)
 
     def test_added(self, site: Site) -> None:
-        """Of two that add an operator by one name one does, and the other is told that it is there."""
+        """Of two that add an operator by one name, one does; the other gets OperatorExists."""
 
         def added(connection: Connection) -> str:
             return operators.add(connection, f"{site.name}-2", 0)
