@@ -36,7 +36,7 @@ from server.hub import Hub
 from server.limits import NOTED, Limits, send_answer
 from server.observe import Metrics
 from server.tickets import Tickets
-from server.validation import Validation
+from server.validation import Validation, prepare_process
 from server.wire import dumps, refusal
 from ttrules.book import shipped
 from ttrules.page import page_of, policy
@@ -79,6 +79,7 @@ def make(
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[None]:
         """Let everything go once the last request is answered."""
+        prepare_process()
         if delivery is not None:
             delivery.start()
         yield

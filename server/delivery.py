@@ -158,6 +158,10 @@ class Delivery:
         self, connection: Connection, now: int, ended: list[tuple[Claimed, Outcome | None]]
     ) -> list[str]:
         """Say what came of attempts; return it. Most have succeeded: those are said together."""
+        made = [(each.to.id, outcome) for each, outcome in ended if outcome is not None]
+        failed = {to for to, outcome in made if not _has_arrived(outcome)}
+        if made:
+            outbox.hold(connection, failed=failed, worked={to for to, _ in made})
         fates: dict[str, str] = {}
         arrived: defaultdict[int | None, list[Claimed]] = defaultdict(list)
         for each, outcome in ended:
@@ -231,9 +235,8 @@ class Delivery:
         if not self._under_way[name]:
             del self._under_way[name]
         if outcome is not None:
-            has_arrived = outcome.status is not None and outcome.status // 100 == 2  # noqa: PLR2004
             window = self._windows.get(name, _FIRST)
-            self._windows[name] = min(2 * window, _MOST) if has_arrived else _FEWEST
+            self._windows[name] = min(2 * window, _MOST) if _has_arrived(outcome) else _FEWEST
 
     def _tell(self, claimed: Claimed, outcome: Outcome, fate: str) -> None:
         self._metrics.attempted(fate, outcome.seconds)
@@ -258,3 +261,7 @@ class Delivery:
         if time.monotonic() - self._purged >= _PURGE:
             self._purged = time.monotonic()
             outbox.purge(connection, now - self._kept * _DAY)
+
+
+def _has_arrived(outcome: Outcome) -> bool:
+    return outcome.status is not None and outcome.status // 100 == 2  # noqa: PLR2004 - 2xx

@@ -22,6 +22,7 @@ from sqlalchemy import (
     exists,
     func,
     insert,
+    or_,
     select,
     text,
     update,
@@ -262,6 +263,32 @@ _GIVE_UP: Final = Prepared(
     .where(_SAME, subscription.c.disabled.is_(None), subscription.c.failing <= bindparam("since"))
     .values(disabled=bindparam("now"))
 )
+
+
+#: The addresses whose rows settling changes: those that fail, and those that work again.
+_HOLD: Final = (
+    select(subscription.c.id)
+    .where(
+        or_(
+            subscription.c.id.in_(bindparam("failed", expanding=True)),
+            and_(
+                subscription.c.id.in_(bindparam("worked", expanding=True)),
+                subscription.c.failing.is_not(None),
+            ),
+        )
+    )
+    .order_by(subscription.c.operator)
+    .with_for_update(key_share=True)
+)
+
+
+def hold(connection: Connection, *, failed: set[str], worked: set[str]) -> None:
+    """Lock the addresses that attempts were made to, before their events are settled.
+
+    Who takes an address away locks the address first and its events second; so does who settles,
+    and neither waits for the other in a circle.
+    """
+    connection.execute(_HOLD, {"failed": sorted(failed), "worked": sorted(worked)})
 
 
 def settle(

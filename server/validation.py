@@ -8,8 +8,11 @@ may have a few jobs waiting. So a client with many large bodies delays its own r
 from __future__ import annotations
 
 import asyncio
+import ctypes
+import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakValueDictionary
 
@@ -23,10 +26,22 @@ T = TypeVar("T")
 #: How many jobs run at a time, of all owners, and how many of one owner may wait.
 THREADS: Final = 2
 WAITING: Final = 16
+#: How long a thread keeps the interpreter from the event loop, in seconds.
+SLICE: Final = 0.001
+#: From how many bytes on a block of memory goes back to the system when it is freed (glibc).
+_LARGE_BLOCK: Final = 1 << 20
+_MMAP_THRESHOLD: Final = -3
 #: What the event loop handles itself: texts of so many characters with so many values at most. The
 #: slowest ones take about 5 ms (many invalid objects).
 SMALL: Final = 16 << 10
 FEW: Final = 128
+
+
+def prepare_process() -> None:
+    """Let threads take short turns with the event loop, and large bodies leave no memory behind."""
+    sys.setswitchinterval(SLICE)
+    with suppress(AttributeError, OSError):  # another C library than glibc
+        ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE_BLOCK)
 
 
 def is_small(text: str | bytes) -> bool:

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
+import time
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -21,12 +24,13 @@ import server.tickets
 from server import backoffice, document, kept, operators, outbox
 from server.errors import Refused
 from server.events import Events
+from server.retrying import Decision, Outcome
 from server.store import Store
 from server.tickets import Tickets
 from server.validation import Validation
 from server.wire import JSON_PATCH, Asked
 from tests.api.conftest import complaint, postgresql
-from tests.delivery.turning import operator, rows, subscribe
+from tests.delivery.turning import START, UNTIL, claim, enqueue, operator, rows, subscribe
 from ttrules.book import shipped
 
 if TYPE_CHECKING:
@@ -209,6 +213,43 @@ class TestTwoProcesses:
         assert refused.value == Refused("notFound")
 
 
+class TestLarge:
+    """Large bodies, and small bodies for large tickets, are handled beside the event loop."""
+
+    CONTENT = "QUJD" * 8_000
+
+    def test_same(self, site: Site) -> None:
+        """They are created, repeated, read, changed and refused as small ones are."""
+        attachment = {"@referredType": "Attachment", "name": "a", "mimeType": "text/plain"}
+        body = {**complaint(), "attachment": [{**attachment, "content": self.CONTENT}]}
+        key = {"idempotency-key": uuid4().hex}
+        asked = replace(site.asked(body, **key), is_small=False)
+        one, again = (asyncio.run(site.one.tickets.create(asked)) for _ in range(2))
+        assert one == again
+        site.number = site.body(one)["id"]
+        assert site.get()[1]["attachment"][0]["content"] == self.CONTENT
+        fields = replace(site.asked(None), query=b"fields=attachment,name")
+        assert site.body(asyncio.run(site.two.tickets.retrieve(fields)))["name"] == body["name"]
+        patches: list[Any] = [
+            merge(name="merged"),
+            add("attachment", {**attachment, "content": self.CONTENT[4:]}),
+            [{"op": "copy", "from": "/name", "path": "/description"}],
+        ]
+        for patch in patches:
+            asyncio.run(site.one.tickets.patch(site.asked(patch)))
+        ticket = site.get()[1]
+        assert (ticket["name"], ticket["description"]) == ("merged", "merged")
+        contents = [each["content"] for each in ticket["attachment"]]
+        assert contents == [self.CONTENT, self.CONTENT[4:]]
+        with pytest.raises(Refused) as refused:
+            asyncio.run(site.one.tickets.patch(site.asked(merge(name=""))))
+        assert refused.value.code == "requirementsNotMet"
+        unmade = replace(site.asked({**body, "name": ""}), is_small=False)
+        with pytest.raises(Refused) as refused:
+            asyncio.run(site.one.tickets.create(unmade))
+        assert refused.value.code == "requirementsNotMet"
+
+
 class TestHeld:
     """A ticket is locked by somebody else, for longer than anybody waits."""
 
@@ -303,6 +344,49 @@ class TestAtOnce:
         stores = [site.one.store, site.two.store]
         futures = [store.submit(partial(job, turn)) for turn in range(60) for store in stores]
         assert [each.exception(60) for each in futures] == [None] * 120
+
+    def test_settled(self, site: Site) -> None:
+        """An address may be taken away while an attempt to it is settled: one waits for the other,
+        and neither is carried out twice.
+        """
+        enqueue(site.one.store, site.operator, site.number, 2)
+        (claimed,) = claim(site.one.store, START, until=UNTIL, to=site.operator)
+        holds = threading.Event()
+        runs: list[str] = []
+
+        def settling(connection: Connection) -> bool:
+            runs.append("settle")
+            outbox.hold(connection, failed={claimed.to.id}, worked=set())
+            holds.set()
+            assert wait_for_lock(site)
+            outcome, again = Outcome(status=500), Decision("again", UNTIL)
+            return outbox.settle(connection, claimed, outcome, again, START)
+
+        def removing(connection: Connection) -> bool:
+            runs.append("remove")
+            return outbox.unsubscribe(connection, site.operator, None)
+
+        settled = site.one.store.submit(settling)
+        assert holds.wait(30)
+        removed = site.two.store.submit(removing)
+        assert settled.result(60)
+        assert removed.result(60)
+        assert (runs, versions(site)) == (["settle", "remove"], [])
+
+
+def wait_for_lock(site: Site) -> bool:
+    """Wait until a transaction waits for a lock; say whether one does."""
+    engine = create_engine(site.url)
+    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+    until = time.monotonic() + 30
+    try:
+        while time.monotonic() < until:
+            with engine.connect() as connection:
+                if connection.execute(waiting).scalar_one():
+                    return True
+        return False
+    finally:
+        engine.dispose()
 
 
 def run(statement: TextClause, connection: Connection, **values: str) -> CursorResult[Any]:
