@@ -11,7 +11,7 @@ import pytest
 
 from tests.api.consistency import KINDS, Change, Figures, History, Plan, Read, State, judge, run
 
-SMALL = Plan(160, 40, 8, 2, 16, 4, tickets=3)
+SMALL = Plan(100, 24, 4, 2, 10, 3, tickets=2)
 
 
 @pytest.mark.parametrize("kind", [each for each in KINDS if each != "two workers"])
