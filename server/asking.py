@@ -57,12 +57,10 @@ class Found:
         number: str = self.contents["id"]
         return number[:SHORT]
 
-    def noting(self, text: str) -> dict[str, Any]:
-        """Return the operation that adds a note, whether there are notes or not."""
-        made = {"text": text}
-        if self.contents.get("note"):
-            return {"op": "add", "path": "/note/-", "value": made}
-        return {"op": "add", "path": "/note", "value": [made]}
+    @staticmethod
+    def noting(text: str) -> dict[str, Any]:
+        """Return the operation that adds a note."""
+        return {"op": "add", "path": "/note/-", "value": {"text": text}}
 
 
 class Backoffice:

@@ -9,17 +9,13 @@ count as one owner there; nothing of a payload is logged, stored or repeated.
 
 from __future__ import annotations
 
-import time
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
-
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 
 from server.errors import Refused
 from server.filtering import read_parameters
 from server.languages import language_of, spoken
+from server.rate_limit import RateLimit, network_of
 from server.sentences import Told
 from server.wire import Answer, dumps, loads
 from ttrules.errors import NoSuchCell, NoSuchProcess, NotJSON
@@ -62,8 +58,7 @@ class Checker:
     def __init__(self, book: Book, config: Config, validation: Validation) -> None:
         self._book = book
         self._validation = validation
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._limit = RateLimitItemPerMinute(config.checks_per_minute)
+        self._checks = RateLimit(config.checks_per_minute)
 
     async def check(self, asked: Asked) -> Answer:
         """POST /check: 200 with the report, whatever it says."""
@@ -75,10 +70,10 @@ class Checker:
 
     def _count(self, address: str) -> None:
         """Count a payload. Raises Refused(tooManyRequests)."""
-        if not self._limiter.hit(self._limit, address):
-            reset = self._limiter.get_window_stats(self._limit, address).reset_time
-            seconds = max(1, round(reset - time.time()))
+        network = network_of(address)
+        if seconds := self._checks.wait(network):
             raise Refused("tooManyRequests", headers={"Retry-After": str(seconds)})
+        self._checks.add(network)
 
     def _wanted(self, query: bytes) -> _Wanted:
         """Return what a query asks for. Raises Refused(invalidQuery)."""

@@ -50,9 +50,16 @@ KINDS: Final[dict[str, Kind]] = {
     "notAcceptable": Kind(406, "Nothing acceptable can be sent", "Accept application/json."),
     "requestTimeout": Kind(408, "The request took too long to arrive", "Send it again."),
     "transitionNotAllowed": Kind(
-        409, "The ticket cannot move to this status", "Choose one of the statuses allowed."
+        409,
+        "The status of the ticket does not allow this change",
+        "Send only changes that `violations` lists as allowed.",
     ),
     "conflict": Kind(409, "The request meets another one", "Try again in a moment."),
+    "patchTestFailed": Kind(
+        409,
+        "A test operation of the JSON Patch failed",
+        "Read the ticket again and compute the patch anew.",
+    ),
     "preconditionFailed": Kind(
         412, "The ticket has changed since", "Read the ticket again and repeat the change."
     ),

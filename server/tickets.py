@@ -13,6 +13,8 @@ import json
 import random
 import re
 import secrets
+from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
@@ -24,21 +26,22 @@ from server.errors import Refused
 from server.filtering import read_fields, read_query, select_fields
 from server.sentences import Told
 from server.wire import JSON_PATCH, Answer, dumps
+from server.wrappers import wrapper_hint
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
+    from collections.abc import Callable, Iterable
 
     from sqlalchemy import Connection
 
     from server.events import Event, Events
     from server.filtering import Query
+    from server.hrefs import Hrefs
     from server.kept import Stored
     from server.operators import Role
     from server.store import Store
     from server.validation import Validation
     from server.wire import Asked
-    from ttrules import Book, Change, Finding
+    from ttrules import Book, Change, Finding, Report
 
 #: The header that names what was dropped, and how much of it fits there.
 UNSUPPORTED: Final = "Ticket-Unsupported-Members"
@@ -51,6 +54,8 @@ _PAUSES: Final = (*(0.002 * 2**turn for turn in range(7)), *[0.2] * 35)
 #: What the headers of a request may hold, as the document says.
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 _TAG: Final = re.compile(r'(?:W/)?"[!#-~]*"')
+#: What a proxy that compresses makes of a tag: a weak one (nginx), or one with a suffix (Apache).
+_ALTERED: Final = re.compile(r'(?:W/)?"([0-9]+)(?:(?:--?|;)(?:gzip|br|zstd|deflate))?"')
 _TAGS: Final = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*{_TAG.pattern})*")
 
 Ticket: TypeAlias = dict[str, Any]
@@ -61,16 +66,17 @@ class Tickets:
     """The operations, over a store and a book of rules.
 
     `wake` is called when there are events to deliver. `by` is who asks: operators, each for its own
-    tickets, or the provider for those of all.
+    tickets, or the provider for those of all. `hrefs` are the addresses of the tickets.
     """
 
-    def __init__(  # noqa: PLR0913 - what it works with
+    def __init__(  # noqa: PLR0913, PLR0917 - what it works with
         self,
         store: Store,
         book: Book,
         events: Events,
         wake: Callable[[], None],
         validation: Validation,
+        hrefs: Hrefs,
         *,
         by: Role = "operator",
     ) -> None:
@@ -79,10 +85,12 @@ class Tickets:
         self._book = book
         self._events = events
         self._wake = wake
+        self._hrefs = hrefs
         self._by: Role = by
         self._sees_all = by == "provider"
         assert book.lifecycle is not None, "tickets have statuses"
         self._initial = book.lifecycle.initial
+        self._members = frozenset(book.data["entities"][book.data["root"]])
         self._answering: set[tuple[str, str]] = set()
 
     async def create(self, asked: Asked) -> Answer:
@@ -110,7 +118,7 @@ class Tickets:
                 by_key=True,
             )
             if earlier is not None:
-                return _repeated(earlier, fingerprint)
+                return self._repeated(earlier, fingerprint)
         row, answer = await self._run(asked, partial(self._created, asked))
 
         def job(connection: Connection) -> Answer:
@@ -129,7 +137,7 @@ class Tickets:
                     earlier = kept.answered(connection, asked.operator, key, now)
                     if earlier is None:
                         raise Refused("conflict", Told("key_in_use"))
-                    return _repeated(earlier, fingerprint)
+                    return self._repeated(earlier, fingerprint)
             kept.insert(connection, asked.operator, row)
             return answer
 
@@ -139,8 +147,9 @@ class Tickets:
         """Return the ticket that a body asks for, and the answer. Raises Refused."""
         report = _judged(lambda: self._book.validate_new(asked.body))
         if not report.valid:
-            raise _not_met(report.violations, report.warnings)
-        ticket = self._new(asked, without(asked.body, dropped(report.warnings)))
+            raise self._not_met(asked.body, report)
+        assert report.process is not None, "a valid ticket names its process"
+        ticket = self._new(asked, self._book.accepted(asked.body, report.process))
         answer = _answer(201, ticket, 1, report.warnings, Location=ticket["href"])
         return kept.row_of(ticket), answer
 
@@ -156,18 +165,25 @@ class Tickets:
         _, stored = await self._store.read(
             lambda c: self._found(c, asked, whole=fields is None), by_key=True
         )
-        if fields is None and not stored.contents:
-            text = stored.document()
-        else:
-            shown = partial(_shown, stored, fields)
-            text = await self._run(asked, shown, is_small=stored.is_small)
-        return Answer(status=200, headers={"ETag": etag(stored.version)}, body=text)
+        headers = {"ETag": etag(stored.version)}
+        if _is_known(asked, stored.version):
+            return Answer(status=304, headers=headers)
+        shown = partial(self._shown, stored, fields)
+        is_small = stored.is_small or (fields is None and not stored.contents)
+        text = await self._run(asked, shown, is_small=is_small)
+        return Answer(status=200, headers=headers, body=text)
+
+    def _shown(self, stored: Stored, fields: frozenset[str] | None) -> bytes:
+        """Return a ticket as JSON, or its members that are asked for."""
+        text = self._hrefs.added(stored.document())
+        return text if fields is None else dumps(select_fields(json.loads(text), fields))
 
     async def list(self, asked: Asked) -> Answer:
         """GET /troubleTicket: 200 with a page of tickets, and how many there are."""
         query = read_query(asked.query, of_all=self._sees_all)
         operator = None if self._sees_all else asked.operator
         total, texts = await self._store.read(lambda c: kept.page(c, operator, query))
+        texts = [self._hrefs.added(text) for text in texts]
         if query.fields is not None:
             texts = [dumps(select_fields(json.loads(text), query.fields)) for text in texts]
         headers = {
@@ -198,7 +214,10 @@ class Tickets:
             owner, before = await self._store.read(
                 lambda c: self._found(c, asked, whole=True), by_key=True
             )
-            _require(asked.headers.get("if-match"), etag(before.version))
+            wanted = asked.headers.get("if-match")
+            is_met = wanted is None or _names(wanted, before.version, "if_match")
+            if not is_met or _is_known(asked, before.version):
+                raise Refused("preconditionFailed")
             if change is None or change.before.version != before.version:
                 work = partial(self._changed, asked, before)
                 is_small = before.is_small and not _copies(asked.body)
@@ -222,19 +241,32 @@ class Tickets:
             raise Refused("notFound")
         return owner, found
 
+    def _repeated(self, earlier: kept.Earlier, fingerprint: str) -> Answer:
+        """Return the answer that was given before.
+
+        Raises Refused when something else was asked.
+        """
+        if earlier.fingerprint != fingerprint:
+            raise Refused("keyReused")
+        body = self._hrefs.added(earlier.answer.body)
+        location = {"Location": json.loads(body)["href"]}
+        return replace(earlier.answer, headers={**earlier.answer.headers, **location}, body=body)
+
     def _changed(self, asked: Asked, stored: Stored) -> _Changed:
         """Return the change that a request makes of a ticket. Raises Refused."""
-        before = stored.ticket()
+        before = json.loads(self._hrefs.added(stored.document()))
+        # The clock may have been set back since the last change.
+        moment = max(asked.now, datetime.fromisoformat(before["lastUpdate"]))
+        before["href"] = self._hrefs.as_sent(before["id"], asked.body)
         change = _judged(lambda: self._book.validate_change(before, asked.body, by=self._by))
-        after = self._after(before, change, asked.now)
+        after = self._after(before, change, asked, moment)
+        before["href"] = after["href"] = self._hrefs.of(after["id"])
         is_change = after != before
         version = stored.version + is_change
         answer = _answer(200, after, version, change.report.warnings)
         if not is_change:
             return _Changed(stored, answer)
-        raised = self._events.between(
-            before, after, now=stamp(asked.now), new_id=lambda: str(uuid4())
-        )
+        raised = self._events.between(before, after, now=stamp(moment), new_id=lambda: str(uuid4()))
         return _Changed(stored, answer, kept.row_of(after), tuple(raised))
 
     def _store_change(
@@ -257,7 +289,7 @@ class Tickets:
         number, now = new_number(asked.now), stamp(asked.now)
         return {
             "id": number,
-            "href": f"{asked.base}/troubleTicket/{number}",
+            "href": self._hrefs.of(number),
             **_with_notes(sent, now),
             "status": self._initial,
             "creationDate": now,
@@ -265,13 +297,22 @@ class Tickets:
             "statusChangeDate": now,
         }
 
-    def _after(self, before: Ticket, change: Change, moment: datetime) -> Ticket:
+    def _not_met(self, body: Any, report: Report) -> Refused:  # noqa: ANN401 - any JSON value
+        """Return the refusal of a body; if a ticket is wrapped in it, the message says where."""
+        return Refused(
+            "requirementsNotMet",
+            wrapper_hint(body, self._members),
+            violations=report.violations,
+            warnings=report.warnings,
+        )
+
+    def _after(self, before: Ticket, change: Change, asked: Asked, moment: datetime) -> Ticket:
         """Return the ticket after a change. Raises Refused when it is not allowed."""
         violations = change.report.violations
         if violations:
             if all(finding.code == "transition" for finding in violations):
                 raise Refused("transitionNotAllowed", violations=violations)
-            raise _not_met(violations, change.report.warnings)
+            raise self._not_met(asked.body, change.report)
         now = stamp(moment)
         after = _with_notes(change.ticket, now)
         if after == before:
@@ -304,11 +345,6 @@ def _fingerprint(body: object) -> str:
     return sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-def _shown(stored: Stored, fields: frozenset[str] | None) -> bytes:
-    """Return a ticket as JSON, or its members that are asked for."""
-    return stored.document() if fields is None else dumps(select_fields(stored.ticket(), fields))
-
-
 def new_number(moment: datetime) -> str:
     """Return an identifier for a ticket made at a moment: a UUID of version 7.
 
@@ -328,39 +364,14 @@ def _judged(judge: Callable[[], T]) -> T:
     try:
         return judge()
     except (ttrules.NotJSON, ttrules.PatchNotApplicable) as error:
-        raise Refused("invalidBody", Told("correct_body", why=str(error))) from error
-
-
-def _not_met(violations: Iterable[Finding], warnings: Iterable[Finding]) -> Refused:
-    return Refused("requirementsNotMet", violations=violations, warnings=warnings)
+        is_conflict = isinstance(error, ttrules.PatchNotApplicable) and error.is_failed_test
+        code, key = ("patchTestFailed", "test") if is_conflict else ("invalidBody", "correct_body")
+        raise Refused(code, Told(key, why=str(error))) from error
 
 
 def dropped(warnings: Iterable[Finding]) -> list[str]:
-    """Return the pointers of the members that are not stored."""
+    """Return the pointers of the members that are not stored, as far as the policy reports them."""
     return [each.pointer for each in warnings if each.code in {"not_supported", "unknown_field"}]
-
-
-def without(payload: Ticket, pointers: Iterable[str]) -> Ticket:
-    """Return a payload without the members that pointers name; the payload stays as it is."""
-    removed: dict[str, Any] = {}
-    for pointer in pointers:
-        at = removed
-        for token in pointer.split("/")[1:]:
-            at = at.setdefault(token.replace("~1", "/").replace("~0", "~"), {})
-    return _pruned(payload, removed) if removed else dict(payload)
-
-
-def _pruned(value: Any, removed: Mapping[str, Any]) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a value without the leaves of `removed`."""
-    if isinstance(value, list):
-        return [_pruned(item, removed.get(str(index), {})) for index, item in enumerate(value)]
-    if not isinstance(value, dict):
-        return value
-    return {
-        name: _pruned(item, removed.get(name, {}))
-        for name, item in value.items()
-        if name not in removed or removed[name]
-    }
 
 
 def _with_notes(ticket: Ticket, now: str) -> Ticket:
@@ -384,14 +395,26 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def _require(wanted: str | None, present: str) -> None:
-    """Raise Refused unless an If-Match holds (RFC 9110, section 13.1.1), or none was sent."""
-    if wanted is None or wanted.strip() == "*":
-        return
-    if _TAGS.fullmatch(wanted) is None:
-        raise Refused("invalidHeader", Told("if_match"))
-    if present not in _TAG.findall(wanted):  # by strong comparison: a weak one is another
-        raise Refused("preconditionFailed")
+def _names(tags: str, version: int, key: str) -> bool:
+    """Return whether an If-Match or If-None-Match names a version (RFC 9110, section 13.1).
+
+    A tag that a compressing proxy has made weak, or given a suffix, names its version as well: no
+    two versions of a ticket have the same number. `key` is that of the sentence on a bad header.
+
+    Raises Refused where it is neither * nor a list of tags.
+    """
+    if tags.strip() == "*":
+        return True
+    if _TAGS.fullmatch(tags) is None:
+        raise Refused("invalidHeader", Told(key))
+    found = map(_ALTERED.fullmatch, _TAG.findall(tags))
+    return any(each is not None and each[1] == str(version) for each in found)
+
+
+def _is_known(asked: Asked, version: int) -> bool:
+    """Return whether the sender has this version already, as If-None-Match says."""
+    tags = asked.headers.get("if-none-match")
+    return tags is not None and _names(tags, version, "if_none_match")
 
 
 def _answer(
@@ -418,13 +441,6 @@ def _named(pointers: list[str]) -> str:
             break
         words.append(word)
     return ", ".join(words)
-
-
-def _repeated(earlier: kept.Earlier, fingerprint: str) -> Answer:
-    """Return the answer that was given before. Raises Refused when something else was asked."""
-    if earlier.fingerprint != fingerprint:
-        raise Refused("keyReused")
-    return earlier.answer
 
 
 def _links(asked: Asked, query: Query, total: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import ttrules
+from tests.oracle import DECIDED, LIFECYCLE
 from tests.placing import ROOT, senders
 from tests.readings import agreed
 
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 def judged(
     ticket: Any, patch: Any, *, unsupported: Unsupported | None = None, by: str | None = None
 ) -> ttrules.Change:
-    """Return a change, which both engines give; an accepted one leaves what Add accepts, a refused
-    one the ticket as it was; neither the ticket nor the patch is changed.
+    """Return a change, which both engines give; an accepted one leaves what Add accepts, with every
+    stored note and attachment as it was, a refused one the ticket as it was; neither the ticket nor
+    the patch is changed. What a final ticket does not accept stays as it was.
     """
     before = repr((ticket, patch))
     change = ttrules.validate_change(ticket, patch, unsupported=unsupported, by=by)
@@ -28,6 +30,13 @@ def judged(
     if change.report.valid:
         add = change.ticket["ticketType"].replace("_", " ") + " Add"
         assert list(agreed(senders(change.ticket, ROOT, add), add)) == []
+        for name in DECIDED["append_only"]["fields"][ROOT]:
+            if isinstance(ticket.get(name), list) and None not in ticket[name]:
+                assert change.ticket[name][: len(ticket[name])] == ticket[name]
+        if not LIFECYCLE["moves"].get(ticket.get("status"), True):
+            accepted = {*LIFECYCLE["final"]["accepts"], "channel", "ticketSubtype"}
+            for name in (ticket.keys() | change.ticket.keys()) - accepted:
+                assert change.ticket[name] == ticket[name]
     else:
         assert change.ticket == ticket
     places = [finding.pointer for finding in change.report.violations]

@@ -20,6 +20,7 @@ SPEC = Path(__file__).parents[1] / "spec"
 MATRIX = yaml.safe_load((SPEC / "requirements.yaml").read_text("utf-8"))
 SHAPES = yaml.safe_load((SPEC / "openapi.yaml").read_text("utf-8"))["components"]["schemas"]
 DECIDED = yaml.safe_load((SPEC / "interpretation.yaml").read_text("utf-8"))
+LIFECYCLE = yaml.safe_load((SPEC / "lifecycle.yaml").read_text("utf-8"))
 PROCESSES: list[str] = MATRIX["processes"]
 IDENTIFIED = [each for each in DECIDED["conditions"] if each["relation"] == "at_least_one"]
 UNWANTED = {"P": "prohibited", "-": "not_supported"}

@@ -9,6 +9,7 @@ of change.
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from copy import deepcopy
 from enum import Enum
 from functools import cache
@@ -228,6 +229,19 @@ class Book:
             return self.validate(payload, chosen[value], unsupported=unsupported, engine=engine)
         to_plain(payload)
         return Report(process=None, violations=(self._unselected(payload, field, value, chosen),))
+
+    def accepted(self, payload: dict[str, Any], process: str) -> dict[str, Any]:
+        """Return the part of a valid `payload` that is stored: what the process supports.
+
+        Members that the matrix marks ``-`` and unknown ones are left out, whatever the policy; the
+        payload stays as it is. Raises NoSuchProcess, and NotJSON as `validate` does.
+        """
+        name = self.process(process)
+        with suppress(Exception):  # it is no verdict, and to_plain knows what the engine met
+            if self.passes(name)(payload):
+                return dict(payload)
+        stored: dict[str, Any] = self._changes.senders(to_plain(payload), self.data["root"], name)
+        return stored
 
     def _unselected(
         self, payload: object, field: str, value: object, chosen: Mapping[str, str]

@@ -69,6 +69,8 @@ def compile_book(spec: Spec) -> dict[str, Any]:
         ],
         "identity": list(spec.identity),
         "immutable": {entity: list(fields) for entity, fields in spec.immutable.items()},
+        "append_only": {entity: list(fields) for entity, fields in spec.append_only.items()},
+        "defaults": {entity: dict(members) for entity, members in spec.defaults.items()},
         "reasons": dict(spec.reasons),
         "lifecycle": spec.lifecycle,
         "entities": {

@@ -128,8 +128,9 @@ def name_problems(source: Source, entities: Entities) -> Iterator[Problem]:
     decided = source.value
     rows = [f"{entity}.{field}" for entity, fields in entities.items() for field in fields]
     named: list[tuple[Place, str]] = [
-        (("immutable", "fields", entity, index), f"{entity}.{field}")
-        for entity, fields in decided.get("immutable", {}).get("fields", {}).items()
+        ((section, "fields", entity, index), f"{entity}.{field}")
+        for section in ("immutable", "append_only")
+        for entity, fields in decided.get(section, {}).get("fields", {}).items()
         for index, field in enumerate(fields)
     ]
     named += [
@@ -143,6 +144,47 @@ def name_problems(source: Source, entities: Entities) -> Iterator[Problem]:
     anywhere = {field: None for fields in entities.values() for field in fields}
     identity = decided.get("identity", {}).get("fields", ())
     yield from _unknown(source, ("identity", "fields"), identity, anywhere, "any entity has")
+
+
+def append_problems(source: Source, entities: Entities, root: str) -> Iterator[Problem]:
+    """Yield the append-only fields that are no lists of objects of the root."""
+    for entity, fields in source.value.get("append_only", {}).get("fields", {}).items():
+        at: Place = ("append_only", "fields", entity)
+        if entity in entities and entity != root:
+            message = (
+                f"only lists of the root {root} can be append-only: a change may remove others"
+            )
+            yield source.problem(at, message, key=True)
+            continue
+        for index, name in enumerate(fields):
+            field = entities.get(entity, {}).get(name)
+            if field is not None and not (field.many and field.entity):
+                message = f"{name} is not a list of objects, so nothing can be appended to it"
+                yield source.problem((*at, index), message)
+    yield from _default_problems(source, entities, root)
+
+
+def _default_problems(source: Source, entities: Entities, root: str) -> Iterator[Problem]:
+    """Yield the defaults that no sender may send, or that are of no append-only list."""
+    decided = source.value.get("append_only", {})
+    lists = decided.get("fields", {}).get(root, ())
+    items = [entities[root][name].entity for name in lists if name in entities[root]]
+    for entity, members in decided.get("defaults", {}).items():
+        at: Place = ("append_only", "defaults", entity)
+        if entity not in items:
+            message = f"no append-only list holds {entity!r}"
+            yield source.problem(at, message + nearest(entity, [e for e in items if e]), key=True)
+            continue
+        for name in members:
+            field = entities[entity].get(name)
+            if field is None:
+                message = f"{entity} has no field {name!r}" + nearest(name, entities[entity])
+                yield source.problem((*at, name), message, key=True)
+            elif {"P", "-"} & set(field.requirements.values()):
+                message = f"{entity}.{name} may not be sent in every process"
+                yield source.problem((*at, name), message, key=True)
+            elif field.shape.get("type") != "string":
+                yield source.problem((*at, name), f"{entity}.{name} holds no text", key=True)
 
 
 def lifecycle_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[Problem]:
@@ -173,7 +215,17 @@ def lifecycle_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[
                 message = f"this move from {status!r} stands here a second time"
                 yield source.problem(("moves", status, index, "to"), message)
             seen.add(move["to"])
+    yield from _final_problems(source, fields)
     yield from _carries_problems(source, fields)
+
+
+def _final_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[Problem]:
+    """Yield what is wrong with what a final status accepts."""
+    final = source.value.get("final")
+    if final is not None:
+        yield from _unknown(source, ("final", "accepts"), final["accepts"], fields, "the root has")
+        if all(source.value["moves"].values()):
+            yield source.problem(("final",), "every status has a move, so none is final", key=True)
 
 
 def _carries_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[Problem]:

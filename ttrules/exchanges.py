@@ -16,7 +16,7 @@ from ttrules.example import NoExample, example
 from ttrules.likeness import Likeness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from ttrules.book import Book
     from ttrules.findings import Report
@@ -67,7 +67,8 @@ def _of_change(book: Book, process: str, stored: _Object | None) -> Sample | Non
         patch = example(book, process, seed=seed)
         if stored is None and fixed & patch.keys():
             continue  # what may not be altered is of no use without the ticket
-        operations = [*_operations(patch, stored or {})]
+        grown = book.data["append_only"].get(root, ())
+        operations = [*_operations(patch, stored or {}, grown)]
         if stored is None:
             ticket = None
         else:
@@ -103,14 +104,17 @@ def _stored(book: Book, process: str, request: _Object) -> _Object:
     return {**{k: v for k, v in made.items() if v is not None}, **request, **first}
 
 
-def _operations(patch: _Object, stored: _Object) -> Iterator[_Object]:
-    """Yield operations that do what a merge patch does, but add to the lists that are there."""
+def _operations(patch: _Object, stored: _Object, grown: Sequence[str]) -> Iterator[_Object]:
+    """Yield operations that do what a merge patch does, but add to the lists that are there.
+
+    `grown` are the lists that only grow: to add to one creates it.
+    """
     for name, value in patch.items():
         at = pointer((name,))
-        if isinstance(value, list) and name in stored:
+        if isinstance(value, list) and (name in stored or name in grown):
             yield from ({"op": "add", "path": f"{at}/-", "value": item} for item in value)
         elif value != stored.get(name):
-            yield {"op": "replace" if name in stored else "add", "path": at, "value": value}
+            yield {"op": "add", "path": at, "value": value}
 
 
 def _spoilt(book: Book, process: str, request: _Object) -> _Object:

@@ -177,12 +177,19 @@ def _selection(book: Mapping[str, Any], entity: str, field: str) -> Iterator[Poi
 def _changes(book: Mapping[str, Any], entity: str, field: str, words: Catalogue) -> Iterator[Point]:
     if field in book["immutable"].get(entity, ()):
         yield Point(words.text("immutable"), _reason(book, "immutable"))
+    if field in book["append_only"].get(entity, ()):
+        yield Point(words.text("append_only"), _reason(book, "append_only"))
+    if (value := book["defaults"].get(entity, {}).get(field)) is not None:
+        yield Point(words.text("default", value=value), _reason(book, "append_only"))
     cycle = book["lifecycle"]
     if cycle is not None and (entity, field) == (book["root"], cycle["field"]):
         yield Point(words.text("initial", status=cycle["initial"]))
         for status, following in cycle["moves"].items():
             after = ", ".join(move["to"] for move in following) or words.text("nothing")
             yield Point(words.text("following", status=status, following=after))
+        if "final" in cycle:
+            members = ", ".join(cycle["final"]["accepts"]) or words.text("nothing")
+            yield Point(words.text("accepts", members=members))
 
 
 def decisions(book: Mapping[str, Any], row: str) -> Iterator[Point]:

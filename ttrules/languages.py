@@ -81,7 +81,12 @@ class Catalogue:
         template = self.messages[code]
         if code in _FILLED:
             words.update(self._filling(finding, words["field"]))
-            template = said["final"] if code == "transition" and not params["allowed"] else template
+            if code == "transition" and not params["allowed"]:
+                accepts = params.get("accepts")
+                name = "final" if accepts is None else "accepts" if accepts else "accepts_nothing"
+                template = said[name]
+        if "list" in params:
+            template = said["stored_item"]
         text = template.format_map(words)
         if suggestion := params.get("suggestion"):
             text += said["suggestion"].format(name=suggestion)

@@ -19,11 +19,13 @@ class Lifecycle:
 
     `field` is the member that holds the status, `initial` the status of a new ticket, `moves` the
     statuses that may follow each one with the parties that may make the move (empty: every party).
+    `accepts` are the members that may still change in a final status; None means all of them.
     """
 
     field: str
     initial: str
     moves: Mapping[str, Mapping[str, tuple[str, ...]]]
+    accepts: tuple[str, ...] | None = None
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Lifecycle:
@@ -35,6 +37,7 @@ class Lifecycle:
                 status: {move["to"]: tuple(move.get("by", ())) for move in following}
                 for status, following in data["moves"].items()
             },
+            accepts=tuple(data["final"]["accepts"]) if "final" in data else None,
         )
 
     def followers(self, status: object, by: str | None = None) -> tuple[str, ...]:
@@ -66,3 +69,7 @@ class Lifecycle:
     def final(self) -> tuple[str, ...]:
         """The statuses that nothing follows."""
         return tuple(status for status, following in self.moves.items() if not following)
+
+    def accepted(self, status: object) -> tuple[str, ...] | None:
+        """Return the members that a ticket in `status` lets change; None means all of them."""
+        return self.accepts if status in self.final else None

@@ -76,11 +76,14 @@ class Spec:
     conditions: tuple[Condition, ...]
     unsupported: str
     immutable: Mapping[str, tuple[str, ...]]
+    append_only: Mapping[str, tuple[str, ...]]
+    #: What members of a new item of an append-only list are, by its entity, if left out.
+    defaults: Mapping[str, Mapping[str, str]]
     identity: tuple[str, ...]
     removal: bool
     decisions: tuple[Mapping[str, Any], ...]
     lifecycle: Mapping[str, Any] | None
-    #: Why `unsupported` and `immutable` are as they are, by these names, where that is said.
+    #: Why `unsupported`, `immutable` and `append_only` are as they are, where the file says it.
     reasons: Mapping[str, str]
 
     def counterpart(self, process: Process) -> Process | None:

@@ -75,6 +75,13 @@ WORDS: Final[dict[str, str]] = {
     "suggestion": " Czy chodziło o {name}?",
     "unknown_status": "nieznanym",
     "final": "Pozostaw pole {field} bez zmian: po statusie {from} nie ma już żadnego innego.",
+    "accepts": "Pozostaw pole {field} bez zmian: {from} to status końcowy, w którym zgłoszenie"
+    " przyjmuje tylko zmiany następujących pól: {accepts}.",
+    "accepts_nothing": "Pozostaw pole {field} bez zmian: {from} to status końcowy, w którym"
+    " zgłoszenie nie przyjmuje zmian.",
+    "stored_item": "Pozostaw pole {field} bez zmian: do listy {list} można dodawać pozycje, ale nie"
+    " można zmieniać ani usuwać zapisanych. Aby dodać pozycję, wyślij tylko ją: w merge patch jako"
+    " listę {list}, w JSON Patch operacją add ze ścieżką {append}.",
     "undeclared": "o polu {field} rozstrzyga warunek, którego nie zadeklarowano",
     "when": "gdy pole {subject} {test}, {rule}",
     "member_of_parent": "{name} obiektu nadrzędnego",
@@ -161,9 +168,12 @@ TEXTS: Final[dict[str, str]] = {
     "source": "Źródło: {source}",
     "optional": "Bez warunku; pole jest opcjonalne.",
     "immutable": "Zmiana może je powtórzyć, ale nie może go zmienić.",
+    "append_only": "Zmiana może dodać pozycje, ale nie może zmienić ani usunąć zapisanych.",
+    "default": "Jeśli zmiana pominie je w nowej pozycji, otrzymuje wartość {value}.",
     "initial": "Nowe zgłoszenie ma wartość {status}.",
     "following": "{status}: potem {following}",
     "nothing": "nic więcej",
+    "accepts": "W statusie końcowym zgłoszenie przyjmuje tylko zmiany pól: {members}.",
     "kind": "Rodzaj",
     "about": "Dotyczy",
     "what": "Co",

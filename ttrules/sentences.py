@@ -28,6 +28,13 @@ WORDS: Final[dict[str, str]] = {
     "suggestion": " Did you mean {name}?",
     "unknown_status": "an unknown status",
     "final": "Leave {field} as it is: from {from} a ticket moves no further.",
+    "accepts": "Leave {field} as it is: {from} is a final status, in which a ticket accepts"
+    " changes of these members only: {accepts}.",
+    "accepts_nothing": "Leave {field} as it is: {from} is a final status, in which a ticket accepts"
+    " no changes.",
+    "stored_item": "Leave {field} as it is: a change may add items to {list} but not alter or"
+    " remove stored ones. To add one, send only the new item: in a merge patch as the list {list},"
+    " in a JSON Patch by the operation add with the path {append}.",
     "undeclared": "a condition that is not declared decides on {field}",
     "when": "when {subject} {test}, {rule}",
     "member_of_parent": "{name} of the parent",
@@ -113,9 +120,12 @@ TEXTS: Final[dict[str, str]] = {
     "source": "Source: {source}",
     "optional": "No condition; it is optional.",
     "immutable": "A change may repeat it but not alter it.",
+    "append_only": "A change may add items but not alter or remove stored ones.",
+    "default": "Where a change leaves it out of a new item, it is {value}.",
     "initial": "A new ticket is {status}.",
     "following": "{status}: then {following}",
     "nothing": "nothing more",
+    "accepts": "In a final status a ticket accepts changes of these members only: {members}.",
     "kind": "Kind",
     "about": "About",
     "what": "What",

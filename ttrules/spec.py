@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from ttrules.codes import slug
 from ttrules.crosscheck import (
+    append_problems,
     bound_processes,
     condition_problems,
     lifecycle_problems,
@@ -91,6 +92,7 @@ def _naming_problems(
         yield from selection_problems(source, entities[root], processes)
         yield from condition_problems(source, entities, root, processes)
         yield from name_problems(source, entities)
+        yield from append_problems(source, entities, root)
     if (source := sources.get("lifecycle")) is not None:
         yield from lifecycle_problems(source, entities[root])
 
@@ -101,7 +103,13 @@ def _spec(sources: Mapping[str, Source], entities: Mapping[str, Mapping[str, Fie
     matrix = sources["requirements"].value
     decided: dict[str, Any] = sources["interpretation"].value if "interpretation" in sources else {}
     selection = decided.get("selection", {})
-    immutable = decided.get("immutable", {}).get("fields", {})
+    named = {
+        section: {
+            entity: tuple(fields)
+            for entity, fields in decided.get(section, {}).get("fields", {}).items()
+        }
+        for section in ("immutable", "append_only")
+    }
     return Spec(
         title=info["title"],
         version=info["version"],
@@ -116,14 +124,15 @@ def _spec(sources: Mapping[str, Source], entities: Mapping[str, Mapping[str, Fie
             for entry in decided.get("conditions", ())
         ),
         unsupported=decided.get("unsupported", {}).get("policy", "warn"),
-        immutable={entity: tuple(fields) for entity, fields in immutable.items()},
+        **named,
+        defaults=decided.get("append_only", {}).get("defaults", {}),
         identity=tuple(decided.get("identity", {}).get("fields", ())),
         removal=decided.get("removal", {}).get("allowed_when") == "optional_in_both",
         decisions=tuple(decided.get("decisions", ())),
         lifecycle=sources["lifecycle"].value if "lifecycle" in sources else None,
         reasons={
             name: decided[name]["reason"]
-            for name in ("unsupported", "immutable")
+            for name in ("unsupported", "immutable", "append_only")
             if name in decided
         },
     )

@@ -24,6 +24,7 @@ import server.tickets
 from server import backoffice, document, kept, operators, outbox
 from server.errors import Refused
 from server.events import Events
+from server.hrefs import Hrefs
 from server.retrying import Decision, Outcome
 from server.store import Store
 from server.tickets import Tickets
@@ -49,7 +50,7 @@ class Process:
         self.store = Store(url).open()
         self.validation = Validation()
         events = Events(shipped().data["lifecycle"], SHAPES)
-        common = (events, lambda: None, self.validation)
+        common = (events, lambda: None, self.validation, Hrefs("", "/api"))
         self.tickets = Tickets(self.store, shipped(), *common)
         self.all = Tickets(self.store, backoffice.book(), *common, by="provider")
 

@@ -152,7 +152,7 @@ class TestTicket:
         """To ask is to set pending and to add a note, whether there are notes or not."""
         assert played.run("ticket", "ask", ID, "When?").exit_code == 0
         note = {"text": "When?"}
-        assert played.asked[-1].body == [added("status", "pending"), added("note", [note])]
+        assert played.asked[-1].body == [added("status", "pending"), added("note/-", note)]
         played.answers[f"GET /troubleTicket/{ID}"] = (200, {**TICKET, "note": [{"text": "a"}]})
         played.run("ticket", "ask", ID, "When?")
         assert played.asked[-1].body == [added("status", "pending"), added("note/-", note)]
@@ -166,7 +166,7 @@ class TestTicket:
     def test_note(self, played: Played) -> None:
         """A note is added, and how many there are is told."""
         assert played.run("ticket", "note", ID, "a").stdout == f"{ID[:13]}: note 1\n"
-        assert played.asked[-1].body == [added("note", [{"text": "a"}])]
+        assert played.asked[-1].body == [added("note/-", {"text": "a"})]
 
     def test_set(self, played: Played) -> None:
         """Members are set to JSON, or to what is no JSON as a text."""

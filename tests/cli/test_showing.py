@@ -182,7 +182,8 @@ class TestExplain:
             "Changes": {"TroubleTicket.status"}
             | {
                 f"{entity}.{field}"
-                for entity, fields in data["immutable"].items()
+                for section in ("immutable", "append_only", "defaults")
+                for entity, fields in data[section].items()
                 for field in fields
             },
             "Decisions": {row for each in data["decisions"] for row in each.get("fields", ())}

@@ -225,14 +225,14 @@ class TestPurity:
 
 class TestChange:
     """Change: a patch accepted leaves a ticket that its Add rules would still accept (server-owned
-    members aside).
+    members aside); stored items of append-only lists stay, and a final ticket but for its notes.
     """
 
     @pytest.mark.parametrize("process", PROCESSES[::2])
     @given(data=st.data())
     def test_drawn_changes_are_accepted(self, process: str, data: st.DataObject) -> None:
         """Patches that are drawn as acceptable are accepted, and leave what Add accepts."""
-        ticket = kept(data.draw(strategies.payloads(process)))
+        ticket = ticket_of(process, data)
         change = judged(ticket, data.draw(strategies.changes(ticket)))
         assert change.report.valid
 
@@ -240,7 +240,7 @@ class TestChange:
     @given(data=st.data(), seed=st.integers(0, 2**32))
     def test_any_merge_patch(self, process: str, data: st.DataObject, seed: int) -> None:
         """Whatever a merge patch says, of either type: accepted only if Add accepts the result."""
-        ticket = kept(data.draw(strategies.payloads(process)))
+        ticket = ticket_of(process, data)
         other = data.draw(st.sampled_from(PROCESSES))
         patch = data.draw(strategies.payloads(other, unsupported=True))
         inject(patch, other, seed % 3, Random(seed))
@@ -252,7 +252,7 @@ class TestChange:
     @given(data=st.data())
     def test_any_json_patch(self, process: str, data: st.DataObject) -> None:
         """Whatever operations say: accepted only if Add accepts the result, or of no meaning."""
-        ticket = kept(data.draw(strategies.payloads(process)))
+        ticket = ticket_of(process, data)
         pointers = st.sampled_from([*pointers_in(ticket), "/note/-", "/nosuch", "/note/0/nosuch"])
         operation = st.fixed_dictionaries(
             {
@@ -265,6 +265,12 @@ class TestChange:
         operations = data.draw(st.lists(operation, max_size=4))
         with suppress(ttrules.PatchNotApplicable):
             judged(ticket, operations)
+
+
+def ticket_of(process: str, data: st.DataObject) -> dict[str, Any]:
+    """Draw a stored ticket in some status, final ones included."""
+    ticket = kept(data.draw(strategies.payloads(process)))
+    return {**ticket, "status": data.draw(st.sampled_from(["submitted", "resolved", "closed"]))}
 
 
 def pointers_in(value: Any, at: str = "") -> list[str]:

@@ -19,6 +19,21 @@ CHANGE = "\n    »Box Ad: {operation: change, value: box}"
 STATES = "state: {type: string, enum: [posted, lost, found]}"
 WHEN = "{field: weight, of: parent, exists: true}"
 
+#: How a list that only grows, and what its new items get, can stand before another section.
+SECTION = "immutable: {"
+GROWS = "append_only: {fields: {Parcel: [stops]}, reason: x, defaults: "
+
+
+def grows(text: str) -> tuple[str, str]:
+    """Return the beginning of a section, and that with append-only lists before it."""
+    return SECTION, f"append_only: {{reason: x, fields: {text}}}\n{SECTION}"
+
+
+def defaults(text: str) -> tuple[str, str]:
+    """Return the beginning of a section, and that with defaults of new items before it."""
+    return SECTION, f"{GROWS}{text}}}\n{SECTION}"
+
+
 #: What the message names; a piece of the interpretation; what stands there instead.
 INTERPRETATIONS: list[tuple[str, str, str]] = [
     # Selection.
@@ -42,6 +57,14 @@ INTERPRETATIONS: list[tuple[str, str, str]] = [
     ("'Box.label'", "{Parcel: [label]}", "{Box: [»label]}"),
     ("'codes'; did you mean 'code'?", "fields: [place, code]", "fields: [place, »codes]"),
     ("'Stop.signs'; did you mean 'Stop.sign'?", "[Stop.sign]", "[Stop.code, »Stop.signs]"),
+    # Lists that only grow.
+    ("'Parcel.stop'; did you mean 'Parcel.stops'?", *grows("{Parcel: [»stop]}")),
+    ("size is not a list", *grows("{Parcel: [stops, »size]}")),
+    ("label is not a list", *grows("{Parcel: [»label]}")),
+    ("only lists of the root Parcel", *grows("{Parcel: [stops], »Stop: []}")),
+    ("'Stops'; did you mean 'Stop'?", *defaults("{»Stops: {place: x}}")),
+    ("'Size'", *defaults("{»Size: {width: x}}")),
+    ("'plac'; did you mean 'place'?", *defaults("{Stop: {»plac: x}}")),
 ]
 
 #: What the message names; a piece of the lifecycle; what stands there instead.
@@ -53,6 +76,8 @@ LIFECYCLES: list[tuple[str, str, str]] = [
     ("'los'; did you mean 'lost'?", "{to: lost}", "{to: »los}"),
     ("'gone'", "found: []", "found: []\n  »gone: []"),
     ("'posted'", "    - to: lost\n", "    - to: lost\n    - to: »lost\n"),
+    ("'labels'; did you mean 'label'?", "events:", "final: {accepts: [label, »labels]}\nevents:"),
+    ("final", "  found: []", "  found: [{to: lost}]\n»final: {accepts: []}"),
 ]
 
 
@@ -70,6 +95,34 @@ def test_lifecycle(says: str, old: str, new: str, tmp_path: Path) -> None:
     found = refused(tmp_path, Edit("lifecycle", old, new))
     assert found.told == found.marked
     assert says in found.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("says", "old", "new"),
+    [
+        ("may not be sent", "place: [R, R, R]", "place: [P, R, R]"),
+        ("may not be sent", "place: [R, R, R]", 'place: [R, R, "-"]'),
+        ("holds no text", "place: {type: string}", "place: {type: integer}"),
+    ],
+)
+def test_defaults(says: str, old: str, new: str, tmp_path: Path) -> None:
+    """A new item gets only what a sender may send, and texts only."""
+    name = "openapi" if "type" in new else "requirements"
+    wrong = Edit("interpretation", *defaults("{Stop: {»place: x}}"))
+    found = refused(tmp_path, Edit(name, old, new), wrong)
+    assert found.told == found.marked
+    assert says in found.messages[0]
+
+
+def test_growing(tmp_path: Path) -> None:
+    """What is right about lists that only grow is in the spec, with its reason."""
+    right = Edit("interpretation", *defaults("{Stop: {place: here}}"))
+    spec = loaded(tmp_path, right, Edit("lifecycle", "events:", "final: {accepts: []}\nevents:"))
+    assert spec.append_only == {"Parcel": ("stops",)}
+    assert spec.defaults == {"Stop": {"place": "here"}}
+    assert spec.reasons["append_only"] == "x"
+    assert spec.lifecycle is not None
+    assert spec.lifecycle["final"] == {"accepts": []}
 
 
 class TestSelection:
