@@ -56,7 +56,8 @@ bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/listing.py
 	$(BIN)/python tests/benchmarks/delivering.py
 
-soak: $(VENV)/.made ## Kill the server's processes for some minutes, and print what came of it
+soak: $(VENV)/.made ## Change tickets from 8 clients, kill the server's processes, and print the results
+	$(BIN)/python tests/api/consistency.py
 	$(BIN)/python tests/delivery/soak.py
 	$(BIN)/python tests/benchmarks/crowd.py
 

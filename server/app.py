@@ -43,6 +43,7 @@ from server.observe import Metrics
 from server.routing import MATCH, Route, Routes
 from server.tickets import Tickets
 from server.token_endpoint import OPERATIONS, TokenEndpoint
+from server.validation import Validation, prepare_process
 from server.wire import dumps, refusal
 from ttrules.book import shipped
 from ttrules.page import page_of, policy
@@ -101,19 +102,20 @@ def make(
     metrics = metrics or Metrics()
     wake = delivery.wake if delivery is not None else _nothing
     auth = Auth(store, config, metrics)
-    checker = Checker(shipped(), config)
-    operations = Operations(*_sides(store, config, specs, wake, checker))
+    validation = Validation()
+    operations = Operations(validation, *_sides(store, config, specs, wake, validation))
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[dict[str, Any]]:
         """Let everything go once the last request is answered."""
+        prepare_process()
         if delivery is not None:
             delivery.start()
         yield {CONNECTIONS: Connections(config, metrics)}
         if delivery is not None:
             await asyncio.get_running_loop().run_in_executor(None, delivery.stop)
         auth.close()
-        checker.close()
+        validation.close()
         store.close()
 
     app = FlaskApp(
@@ -187,15 +189,16 @@ def _sides(
     config: Config,
     specs: Sequence[Mapping[str, Any]],
     wake: Callable[[], None],
-    checker: Checker,
+    validation: Validation,
 ) -> Iterator[Side]:
     """Yield the sides, with the function of each operation by its operationId."""
     shapes = specs[0]["components"]["schemas"]
     events = Events(shipped().data["lifecycle"], shapes)
     hrefs = Hrefs(config.path_prefix, document.base_path(specs[0]))
-    tickets = Tickets(store, shipped(), events, wake, hrefs)
+    tickets = Tickets(store, shipped(), events, wake, validation, hrefs)
+    checker = Checker(shipped(), config, validation)
     hub = Hub(store, config, shapes, events, wake)
-    any_tickets = Tickets(store, backoffice.book(), events, wake, hrefs, by="provider")
+    any_tickets = Tickets(store, backoffice.book(), events, wake, validation, hrefs, by="provider")
     own = backoffice.Outgoing(store, wake, by="operator")
     outgoing = backoffice.Outgoing(store, wake, by="provider")
     any_hub = AnyHub(store)

@@ -3,14 +3,13 @@
 What a text is told here is what an operation would tell its sender, with the place of each finding
 in the text and all that the matrix says of its cell. Since nobody is asked who they are, everything
 is bounded: how often an address may ask, how many wait, how many values a payload has, how many
-findings are told. Judging runs in threads of its own, so that a hostile payload delays no other
-request by more than the interpreter's turns; nothing of a payload is logged, stored or repeated.
+findings are told. The threads of `validation` do the work, and all clients without credentials
+count as one owner there; nothing of a payload is logged, stored or repeated.
 """
 
 from __future__ import annotations
 
-import asyncio
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from server.errors import Refused
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from server.config import Config
+    from server.validation import Validation
     from server.wire import Asked
     from ttrules.book import Book
     from ttrules.codes import Unsupported
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from ttrules.findings import Finding, Report
     from ttrules.languages import Catalogue
 
-#: How many payloads are judged at once, and how many more may wait.
-_THREADS: Final = 2
-_WAITING: Final = 16
 #: How many commas and line ends a text may have, those within texts included: about twice its
 #: values where it is laid out. No ticket has a tenth of them, and to judge so many takes a second.
 MOST_PARTS: Final = 25_000
@@ -58,30 +55,17 @@ class _Wanted(NamedTuple):
 class Checker:
     """The operation on payloads. Lives in the event loop."""
 
-    def __init__(self, book: Book, config: Config) -> None:
+    def __init__(self, book: Book, config: Config, validation: Validation) -> None:
         self._book = book
-        self._threads = ThreadPoolExecutor(_THREADS, "check")
+        self._validation = validation
         self._checks = RateLimit(config.checks_per_minute)
-        self._under_way = 0
-
-    def close(self) -> None:
-        """Let the threads go."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def check(self, asked: Asked) -> Answer:
         """POST /check: 200 with the report, whatever it says."""
         self._count(asked.address)
         wanted, language = self._wanted(asked.query), language_of(asked.headers)
-        if self._under_way >= _THREADS + _WAITING:
-            raise Refused("unavailable", headers={"Retry-After": "1"})
-        self._under_way += 1
-        try:
-            loop = asyncio.get_running_loop()
-            body = await loop.run_in_executor(
-                self._threads, self._judged, asked.raw, wanted, language
-            )
-        finally:
-            self._under_way -= 1
+        judged = partial(self._judged, asked.raw, wanted, language)
+        body = await self._validation.run("", judged)
         return Answer(status=200, headers=spoken(language), body=body)
 
     def _count(self, address: str) -> None:

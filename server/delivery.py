@@ -191,7 +191,8 @@ class Delivery:
         self, connection: Connection, now: int, ended: list[tuple[Claimed, Outcome | None]]
     ) -> list[str]:
         """Say what came of attempts; return it. Most have succeeded: those are said together."""
-        outbox.hold(connection, {each.to.id for each, _ in ended})
+        made = {each.to.id for each, outcome in ended if outcome is not None}
+        outbox.hold(connection, made)
         fates: dict[str, str] = {}
         arrived: defaultdict[int | None, list[Claimed]] = defaultdict(list)
         for each, outcome in ended:
@@ -265,9 +266,8 @@ class Delivery:
         if not self._under_way[name]:
             del self._under_way[name]
         if outcome is not None:
-            has_arrived = outcome.status is not None and outcome.status // 100 == 2  # noqa: PLR2004
             window = self._windows.get(name, _FIRST)
-            self._windows[name] = min(2 * window, _MOST) if has_arrived else _FEWEST
+            self._windows[name] = min(2 * window, _MOST) if _has_arrived(outcome) else _FEWEST
 
     def _tell(self, claimed: Claimed, outcome: Outcome, fate: str) -> None:
         self._metrics.attempted(fate, outcome.seconds)
@@ -295,6 +295,10 @@ class Delivery:
         before = now - self._tickets_kept * _DAY
         if not self._tickets_kept or kept.forget(connection, _final(), before, _BATCH) < _BATCH:
             self._purged = time.monotonic()
+
+
+def _has_arrived(outcome: Outcome) -> bool:
+    return outcome.status is not None and outcome.status // 100 == 2  # noqa: PLR2004 - 2xx
 
 
 def _final() -> list[str]:

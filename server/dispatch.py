@@ -10,11 +10,13 @@ by the same function, and both ways end in Operations.answer.
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from server.errors import Refused
 from server.limits import NOTED, send_answer
 from server.routing import MATCH
+from server.validation import is_small
 from server.wire import JSON, Asked, loads, refusal
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from server.limits import App, Receive, Scope, Send
     from server.operators import Operator, Role
     from server.routing import Match
+    from server.validation import Validation
     from server.wire import Operation
 
 _BODIES: Final = frozenset({"POST", "PATCH"})
@@ -49,7 +52,8 @@ class Side(NamedTuple):
 class Operations:
     """The operations of all sides by operationId."""
 
-    def __init__(self, *sides: Side) -> None:
+    def __init__(self, validation: Validation, *sides: Side) -> None:
+        self._validation = validation
         self._sides = {name: side for side in sides for name in side.operations}
 
     def __getitem__(self, name: str) -> Operation:
@@ -74,13 +78,25 @@ class Operations:
         try:
             if not is_public and (caller is None or caller.role != side.role):
                 raise Refused("accessDenied")  # noqa: TRY301 - told as every refusal is
-            raw = (await receive())["body"] if name in side.with_body else b""
-            body = loads(raw) if name in side.with_body and not is_public else None
-            asked = _asked(scope, caller, match.parameters, body=body, raw=raw, base=side.address)
+            # The raw body is not kept beside the parsed one: both may be large.
+            body, raw, small = None, b"", True
+            if is_public and name in side.with_body:
+                raw = (await receive())["body"]
+            elif caller is not None and name in side.with_body:
+                body, small = await self._parsed(caller.id, receive)
+            found = match.parameters
+            asked = _asked(scope, caller, found, body=body, raw=raw, base=side.address, small=small)
             answer = await side.operations[name](asked)
         except Refused as refused:
             answer = refusal(refused, scope["headers"])
         await send_answer(answer, send)
+
+    async def _parsed(self, owner: str, receive: Receive) -> tuple[Any, bool]:
+        """Return the value that a body holds, and whether it is small."""
+        raw = (await receive())["body"]
+        if is_small(raw):
+            return loads(raw), True
+        return await self._validation.run(owner, partial(loads, raw)), False
 
 
 def _asked(  # noqa: PLR0913 - what has been found out about a request
@@ -91,6 +107,7 @@ def _asked(  # noqa: PLR0913 - what has been found out about a request
     body: Any,  # noqa: ANN401 - any JSON value
     raw: bytes,
     base: str,
+    small: bool,
 ) -> Asked:
     headers: dict[str, str] = {}
     for name, value in scope["headers"]:
@@ -109,6 +126,7 @@ def _asked(  # noqa: PLR0913 - what has been found out about a request
         base=base,
         raw=raw,
         address=address_of(scope),
+        is_small=small,
     )
 
 

@@ -14,13 +14,14 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy
-from sqlalchemy import and_, bindparam, delete, func, select
+from sqlalchemy import bindparam, delete, func, select, tuple_
 
 from server.filtering import instant_of
-from server.prepared import Prepared
+from server.prepared import Prepared, insert_into
 from server.schema import FILTERED, content, document, idempotency
 from server.schema import operator as operators
 from server.schema import ticket as tickets
+from server.validation import SMALL, is_small
 from server.wire import Answer, dumps
 
 if TYPE_CHECKING:
@@ -66,13 +67,65 @@ def columns_of(ticket: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-_ASKED: Final = (
+class Stored(NamedTuple):
+    """A ticket as it is stored: its version, its document, and the contents by their digests."""
+
+    version: int
+    text: str
+    contents: Mapping[str, str]
+
+    @property
+    def is_small(self) -> bool:
+        """Whether the event loop may handle it itself."""
+        return is_small(self.text) and sum(map(len, self.contents.values())) <= SMALL
+
+    def ticket(self) -> dict[str, Any]:
+        """Return the ticket with the contents of its attachments."""
+        ticket: dict[str, Any] = json.loads(self.text)
+        for attachment in ticket.get("attachment", ()) if self.contents else ():
+            mark = attachment.get("content", "")
+            if mark.startswith(_MARK):
+                attachment["content"] = self.contents[mark.removeprefix(_MARK)]
+        return ticket
+
+    def document(self) -> bytes:
+        """Return the ticket as JSON."""
+        return dumps(self.ticket()) if self.contents else self.text.encode()
+
+
+class Row(NamedTuple):
+    """A ticket as it is to be stored: its columns, its document, and the contents by digest."""
+
+    number: str
+    columns: Mapping[str, Any]
+    text: str
+    contents: Mapping[str, str]
+
+
+def row_of(ticket: Mapping[str, Any]) -> Row:
+    """Return a ticket as it is to be stored."""
+    contents: dict[str, str] = {}
+    attachments = []
+    for attachment in ticket.get("attachment", ()):
+        if "content" in attachment:
+            text = attachment["content"]
+            digest = sha256(text.encode()).hexdigest()
+            contents[digest] = text
+            attachments.append({**attachment, "content": _MARK + digest})
+        else:
+            attachments.append(attachment)
+    # The address is computed for each answer.
+    parted = {name: value for name, value in ticket.items() if name != "href"}
+    if contents:
+        parted["attachment"] = attachments
+    return Row(ticket["id"], columns_of(ticket), dumps(parted).decode(), contents)
+
+
+_ONE: Final = Prepared(
     select(tickets.c.version, document.c.document)
     .select_from(tickets.join(document, tickets.c.id == document.c.id))
     .where(tickets.c.operator == bindparam("operator"), tickets.c.id == bindparam("number"))
 )
-_ONE: Final = Prepared(_ASKED)
-_ONE_TO_CHANGE: Final = Prepared(_ASKED.with_for_update(of=tickets))
 #: By the key that begins with the operator, for each of them: they are few.
 _OWNER: Final = Prepared(
     select(tickets.c.operator).where(
@@ -84,20 +137,21 @@ _CONTENTS: Final = Prepared(
 )
 
 
-def one(
-    connection: Connection, operator: str, number: str, *, whole: bool, to_change: bool = False
-) -> tuple[int, bytes] | None:
-    """Return the version and the document of a ticket, or None.
+def one(connection: Connection, operator: str, number: str, *, whole: bool) -> Stored | None:
+    """Return a ticket, or None. `whole` asks for the contents of its attachments.
 
-    `whole` asks for the contents of its attachments; `to_change` keeps it from others until the
-    transaction ends.
+    This is two statements: the transaction must read one snapshot.
     """
-    statement = _ONE_TO_CHANGE if to_change else _ONE
-    row = statement.run(connection, {"operator": operator, "number": number}).fetchone()
+    row = _ONE.run(connection, {"operator": operator, "number": number}).fetchone()
     if row is None:
         return None
     version, text = row
-    return version, _whole(connection, number, text) if whole else text.encode()
+    has_contents = whole and _MARKED in text
+    return Stored(version, text, _contents(connection, number) if has_contents else {})
+
+
+def _contents(connection: Connection, number: str) -> dict[str, str]:
+    return dict(_CONTENTS.run(connection, {"number": number}))
 
 
 def owner(connection: Connection, number: str) -> str | None:
@@ -165,34 +219,7 @@ def _documents(connection: Connection, numbers: list[str]) -> dict[str, str]:
 
 def _whole(connection: Connection, number: str, text: str) -> bytes:
     """Return a document with the contents of its attachments."""
-    if _MARKED not in text:
-        return text.encode()
-    contents = dict(_CONTENTS.run(connection, {"number": number}))
-    ticket = json.loads(text)
-    for attachment in ticket.get("attachment", ()):
-        mark = attachment.get("content", "")
-        if mark.startswith(_MARK):
-            attachment["content"] = contents[mark.removeprefix(_MARK)]
-    return dumps(ticket)
-
-
-def _parted(ticket: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
-    """Return the document of a ticket, and the contents of its attachments by their digests."""
-    contents: dict[str, str] = {}
-    attachments = []
-    for attachment in ticket.get("attachment", ()):
-        if "content" in attachment:
-            text = attachment["content"]
-            digest = sha256(text.encode()).hexdigest()
-            contents[digest] = text
-            attachments.append({**attachment, "content": _MARK + digest})
-        else:
-            attachments.append(attachment)
-    # The address is computed for each answer.
-    parted = {name: value for name, value in ticket.items() if name != "href"}
-    if contents:
-        parted["attachment"] = attachments
-    return dumps(parted).decode(), contents
+    return Stored(0, text, _contents(connection, number) if _MARKED in text else {}).document()
 
 
 _INSERT: Final = Prepared(sqlalchemy.insert(tickets))
@@ -200,40 +227,59 @@ _INSERT_DOCUMENT: Final = Prepared(sqlalchemy.insert(document))
 _INSERT_CONTENT: Final = Prepared(sqlalchemy.insert(content))
 
 
-def insert(connection: Connection, operator: str, ticket: Mapping[str, Any]) -> None:
+#: A ticket that another transaction is changing is left alone: the writer never waits for one.
+_free = (
+    select(tickets.c.operator, tickets.c.id)
+    .where(
+        tickets.c.operator == bindparam("of_operator"),
+        tickets.c.id == bindparam("number"),
+        tickets.c.version == bindparam("before"),
+    )
+    .with_for_update(skip_locked=True)
+    .cte("free")
+)
+_UPDATE: Final = Prepared(
+    sqlalchemy.update(tickets)
+    .where(tickets.c.operator == _free.c.operator, tickets.c.id == _free.c.id)
+    .values(
+        version=tickets.c.version + 1,
+        **{name: bindparam(f"new_{name}") for name in FILTERED},
+    )
+)
+_UPDATE_DOCUMENT: Final = Prepared(
+    sqlalchemy.update(document)
+    .where(document.c.id == bindparam("number"))
+    .values(document=bindparam("text"))
+)
+_FORGET_CONTENT: Final = Prepared(
+    delete(content).where(
+        content.c.ticket == bindparam("number"), content.c.digest == bindparam("gone")
+    )
+)
+
+
+def insert(connection: Connection, operator: str, row: Row) -> None:
     """Store a new ticket as its first version."""
-    text, contents = _parted(ticket)
-    row = {"operator": operator, "id": ticket["id"], "version": 1, **columns_of(ticket)}
-    _INSERT.run(connection, row)
-    _INSERT_DOCUMENT.run(connection, {"id": ticket["id"], "document": text})
-    _keep(connection, ticket["id"], contents)
+    _INSERT.run(connection, {"operator": operator, "id": row.number, "version": 1, **row.columns})
+    _INSERT_DOCUMENT.run(connection, {"id": row.number, "document": row.text})
+    _keep(connection, row.number, row.contents)
 
 
-def update(connection: Connection, operator: str, ticket: Mapping[str, Any], version: int) -> None:
-    """Store a ticket as a version that follows the one before it."""
-    text, contents = _parted(ticket)
-    number = ticket["id"]
-    changed = connection.execute(
-        sqlalchemy.update(tickets)
-        .where(
-            and_(
-                tickets.c.operator == operator,
-                tickets.c.id == number,
-                tickets.c.version == version - 1,
-            )
-        )
-        .values(version=version, **columns_of(ticket))
-    )
-    assert changed.rowcount == 1, "the ticket was read in this transaction"
-    connection.execute(
-        sqlalchemy.update(document).where(document.c.id == number).values(document=text)
-    )
-    known = set(connection.scalars(select(content.c.digest).where(content.c.ticket == number)))
-    if gone := known - contents.keys():
-        connection.execute(
-            delete(content).where(content.c.ticket == number, content.c.digest.in_(gone))
-        )
-    _keep(connection, number, {key: contents[key] for key in contents.keys() - known})
+def update(connection: Connection, operator: str, row: Row, before: Stored) -> bool:
+    """Store a ticket as the version after `before`.
+
+    False where it is no longer that version, or is being changed; then nothing is stored.
+    """
+    about = {"of_operator": operator, "number": row.number, "before": before.version}
+    values = {f"new_{name}": value for name, value in row.columns.items()}
+    if not _UPDATE.run(connection, {**about, **values}).rowcount:
+        return False
+    _UPDATE_DOCUMENT.run(connection, {"number": row.number, "text": row.text})
+    for digest in before.contents.keys() - row.contents.keys():
+        _FORGET_CONTENT.run(connection, {"number": row.number, "gone": digest})
+    new = row.contents.keys() - before.contents.keys()
+    _keep(connection, row.number, {digest: row.contents[digest] for digest in new})
+    return True
 
 
 def _keep(connection: Connection, number: str, contents: Mapping[str, str]) -> None:
@@ -265,14 +311,21 @@ def remember(  # noqa: PLR0913 - a row
     *,
     now: int,
     kept_for: int,
-) -> None:
-    """Remember an answer for so many microseconds, and forget those whose time is over.
+) -> bool:
+    """Remember an answer for so many microseconds, and delete expired ones.
 
-    Raises IntegrityError when another process has remembered one under the key meanwhile.
+    False where there is an answer under the key already. Another process that is about to remember
+    one is waited for.
     """
-    connection.execute(delete(idempotency).where(idempotency.c.expires <= now))
+    # What another process deletes meanwhile is left to it.
+    expired = select(idempotency.c.operator, idempotency.c.key).where(idempotency.c.expires <= now)
+    names = tuple_(idempotency.c.operator, idempotency.c.key)
     connection.execute(
-        sqlalchemy.insert(idempotency).values(
+        delete(idempotency).where(names.in_(expired.with_for_update(skip_locked=True)))
+    )
+    inserted = connection.execute(
+        insert_into(connection, idempotency)
+        .values(
             operator=operator,
             key=key,
             fingerprint=fingerprint,
@@ -281,7 +334,10 @@ def remember(  # noqa: PLR0913 - a row
             body=answer.body,
             expires=now + kept_for,
         )
+        .on_conflict_do_nothing()
+        .returning(idempotency.c.key)
     )
+    return inserted.first() is not None
 
 
 def forget(connection: Connection, statuses: Iterable[str], before: int, most: int) -> int:

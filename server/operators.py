@@ -14,7 +14,7 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeGuard
 from uuid import uuid4
 
@@ -23,6 +23,7 @@ from argon2.exceptions import InvalidHashError, VerificationError
 from sqlalchemy import and_, delete, func, insert, select, update
 
 from server.errors import Refused
+from server.prepared import insert_into
 from server.schema import TABLES
 from server.schema import content as contents
 from server.schema import document as documents
@@ -111,11 +112,10 @@ def add(connection: Connection, name: str, now: int, role: Role = "operator") ->
     """
     if _NAME.fullmatch(name) is None:
         raise BadName(name)
-    if named(connection, name) is not None:
-        raise OperatorExists(name)
     secret = new_secret()
-    connection.execute(
-        insert(operators).values(
+    added = connection.execute(
+        insert_into(connection, operators)
+        .values(
             id=str(uuid4()),
             name=name,
             secret_hash=hash_of(secret),
@@ -123,7 +123,11 @@ def add(connection: Connection, name: str, now: int, role: Role = "operator") ->
             created=now,
             role=role,
         )
+        .on_conflict_do_nothing(index_elements=["name"])
+        .returning(operators.c.id)
     )
+    if added.first() is None:
+        raise OperatorExists(name)
     return secret
 
 
@@ -182,10 +186,16 @@ def _existing(connection: Connection, name: str) -> Operator:
 
 
 def _change(connection: Connection, name: str, /, **values: object) -> None:
-    found = _existing(connection, name)
-    changed = {**values, "version": found.version + 1}
-    connection.execute(update(operators).where(operators.c.id == found.id).values(changed))
-    connection.execute(delete(tokens).where(tokens.c.operator == found.id))
+    """Change an operator, and count its version up in the same statement."""
+    found = connection.execute(
+        update(operators)
+        .where(operators.c.name == name)
+        .values(version=operators.c.version + 1, **values)
+        .returning(operators.c.id)
+    ).scalar()
+    if found is None:
+        raise NoSuchOperator(name)
+    connection.execute(delete(tokens).where(tokens.c.operator == found))
 
 
 def rotate_signing(connection: Connection, name: str, now: int) -> Operator:
@@ -193,13 +203,15 @@ def rotate_signing(connection: Connection, name: str, now: int) -> Operator:
 
     Raises NoSuchOperator.
     """
-    found = named(connection, name)
-    if found is None:
+    row = connection.execute(
+        update(operators)
+        .where(operators.c.name == name)
+        .values(signing_version=operators.c.signing_version + 1, signing_since=now)
+        .returning(operators)
+    ).first()
+    if row is None:
         raise NoSuchOperator(name)
-    version = found.signing_version + 1
-    changed = {"signing_version": version, "signing_since": now}
-    connection.execute(update(operators).where(operators.c.id == found.id).values(changed))
-    return replace(found, signing_version=version, signing_since=now)
+    return _operator(row)
 
 
 def everyone(connection: Connection) -> Sequence[Operator]:
@@ -277,7 +289,11 @@ def replace_slow_hash(connection: Connection, found: Operator, secret: str) -> N
 def grant(connection: Connection, found: Operator, now: int, lifetime: int) -> str:
     """Return a new access token of an operator, valid for `lifetime` microseconds from `now`."""
     token = secrets.token_urlsafe(32)
-    connection.execute(delete(tokens).where(tokens.c.expires <= now))
+    # What another process deletes meanwhile is left to it.
+    expired = select(tokens.c.digest).where(tokens.c.expires <= now)
+    connection.execute(
+        delete(tokens).where(tokens.c.digest.in_(expired.with_for_update(skip_locked=True)))
+    )
     connection.execute(
         insert(tokens).values(
             digest=_digest(token), operator=found.id, version=found.version, expires=now + lifetime

@@ -30,7 +30,7 @@ from sqlalchemy import (
     update,
 )
 
-from server.prepared import Prepared
+from server.prepared import Prepared, insert_into
 from server.retrying import GIVEN_UP, STEPS, longest
 from server.schema import event as events
 from server.schema import operator as operators
@@ -372,8 +372,14 @@ def follow(connection: Connection, now: int, step: int) -> None:
 
 def subscribe(connection: Connection, operator: str, row: Mapping[str, Any]) -> None:
     """Set the one address of an operator; what waits for it goes there, from the first step on."""
-    connection.execute(delete(subscription).where(subscription.c.operator == operator))
-    connection.execute(insert(subscription).values(operator=operator, **row))
+    # One statement: processes that set it at once take turns at the row.
+    names = ("failing", "disabled", "last_success", "last_status", "last_error")
+    changed = {**row, **dict.fromkeys(names)}
+    connection.execute(
+        insert_into(connection, subscription)
+        .values(operator=operator, **row)
+        .on_conflict_do_update(index_elements=["operator"], set_=changed)
+    )
     waiting = and_(events.c.operator == operator, events.c.state == "pending")
     connection.execute(
         update(events).where(waiting, events.c.lease.is_(None)).values(due=0, attempts=0)

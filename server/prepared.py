@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from sqlalchemy import ClauseElement, Connection, Dialect
+    from sqlalchemy import ClauseElement, Connection, Dialect, Table
 
 
 class Prepared:
@@ -52,6 +53,12 @@ class Prepared:
         )
         text = self._texts[dialect.name] = str(compiled)
         return text
+
+
+def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
+    """Return an INSERT that takes ON CONFLICT; SQLAlchemy has one for each kind of database."""
+    is_embedded = connection.dialect.name == "sqlite"
+    return sqlite.insert(table) if is_embedded else postgresql.insert(table)
 
 
 def _driver(connection: Connection) -> Any:  # noqa: ANN401 - sqlite3's or psycopg's

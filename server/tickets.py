@@ -8,13 +8,16 @@ another's ticket is as one that is not there; the provider sees all, by rules of
 
 from __future__ import annotations
 
+import asyncio
 import json
+import random
 import re
 import secrets
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID, uuid4
 
 import ttrules
@@ -32,11 +35,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-    from server.events import Events
+    from server.events import Event, Events
     from server.filtering import Query
     from server.hrefs import Hrefs
+    from server.kept import Stored
     from server.operators import Role
     from server.store import Store
+    from server.validation import Validation
     from server.wire import Asked
     from ttrules import Book, Change, Finding, Report
 
@@ -45,6 +50,9 @@ UNSUPPORTED: Final = "Ticket-Unsupported-Members"
 _MOST_NAMED: Final = 4_096
 #: For how long an Idempotency-Key is remembered, in microseconds.
 KEPT_FOR: Final = 24 * 3_600 * 1_000_000
+#: How long to wait at most before a change is tried again that another process was quicker than, in
+#: seconds: some 4 s altogether.
+_PAUSES: Final = (*(0.002 * 2**turn for turn in range(7)), *[0.2] * 35)
 #: What the headers of a request may hold, as the document says.
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 _TAG: Final = re.compile(r'(?:W/)?"[!#-~]*"')
@@ -63,17 +71,19 @@ class Tickets:
     tickets, or the provider for those of all. `hrefs` are the addresses of the tickets.
     """
 
-    def __init__(  # noqa: PLR0913 - what the operations work with
+    def __init__(  # noqa: PLR0913, PLR0917 - what it works with
         self,
         store: Store,
         book: Book,
         events: Events,
         wake: Callable[[], None],
+        validation: Validation,
         hrefs: Hrefs,
         *,
         by: Role = "operator",
     ) -> None:
         self._store = store
+        self._validation = validation
         self._book = book
         self._events = events
         self._wake = wake
@@ -104,27 +114,19 @@ class Tickets:
     async def _create(self, asked: Asked, key: str | None) -> Answer:
         fingerprint = ""
         if key is not None:
-            fingerprint = sha256(json.dumps(asked.body, sort_keys=True).encode()).hexdigest()
+            fingerprint = await self._run(asked, partial(_fingerprint, asked.body))
             earlier = await self._store.read(
                 lambda c: kept.answered(c, asked.operator, key, kept.micros(asked.now)),
                 by_key=True,
             )
             if earlier is not None:
                 return self._repeated(earlier, fingerprint)
-        report = _judged(lambda: self._book.validate_new(asked.body))
-        if not report.valid:
-            raise self._not_met(asked.body, report)
-        assert report.process is not None, "a valid ticket names its process"
-        ticket = self._new(asked, self._book.accepted(asked.body, report.process))
-        answer = _answer(201, ticket, 1, report.warnings, Location=ticket["href"])
+        row, answer = await self._run(asked, partial(self._created, asked))
 
         def job(connection: Connection) -> Answer:
             if key is not None:
                 now = kept.micros(asked.now)
-                again = kept.answered(connection, asked.operator, key, now)
-                if again is not None:  # another process was quicker
-                    return self._repeated(again, fingerprint)
-                kept.remember(
+                is_new = kept.remember(
                     connection,
                     asked.operator,
                     key,
@@ -133,26 +135,53 @@ class Tickets:
                     now=now,
                     kept_for=KEPT_FOR,
                 )
-            kept.insert(connection, asked.operator, ticket)
+                if not is_new:  # another process was quicker
+                    earlier = kept.answered(connection, asked.operator, key, now)
+                    if earlier is None:
+                        raise Refused("conflict", Told("key_in_use"))
+                    return self._repeated(earlier, fingerprint)
+            kept.insert(connection, asked.operator, row)
             return answer
 
         return await self._store.write(job)
+
+    def _created(self, asked: Asked) -> tuple[kept.Row, Answer]:
+        """Return the ticket that a body asks for, and the answer. Raises Refused."""
+        report = _judged(lambda: self._book.validate_new(asked.body))
+        if not report.valid:
+            raise self._not_met(asked.body, report)
+        assert report.process is not None, "a valid ticket names its process"
+        ticket = self._new(asked, self._book.accepted(asked.body, report.process))
+        answer = _answer(201, ticket, 1, report.warnings, Location=ticket["href"])
+        return kept.row_of(ticket), answer
+
+    async def _run(self, asked: Asked, work: Callable[[], T], *, is_small: bool = True) -> T:
+        """Return what `work` returns; a large body is handled beside the event loop."""
+        if is_small and asked.is_small:
+            return work()
+        return await self._validation.run(asked.operator, work)
 
     async def retrieve(self, asked: Asked) -> Answer:
         """GET /troubleTicket/{id}: 200 with the ticket, or the members that are asked for."""
         fields = read_fields(asked.query)
 
-        def ask(connection: Connection) -> tuple[int, bytes, Sequence[str]]:
-            """Read the ticket, and for the provider whose it is."""
-            _, version, text = self._found(connection, asked, whole=fields is None)
-            return version, text, self._owners(connection, [asked.path["troubleTicketId"]])
+        def ask(connection: Connection) -> tuple[Stored, Sequence[str]]:
+            """Read the ticket, and for the provider the name of its operator."""
+            _, stored = self._found(connection, asked, whole=fields is None)
+            return stored, self._owners(connection, [asked.path["troubleTicketId"]])
 
-        version, text, owners = await self._store.read(ask, by_key=True)
-        headers = {"ETag": etag(version)}
-        if _is_known(asked, version):
+        stored, owners = await self._store.read(ask, by_key=True)
+        headers = {"ETag": etag(stored.version)}
+        if _is_known(asked, stored.version):
             return Answer(status=304, headers=headers)
-        (text,) = _shown([self._hrefs.added(text)], fields, owners)
+        shown = partial(self._shown, stored, fields, owners)
+        is_small = stored.is_small or (fields is None and not stored.contents)
+        text = await self._run(asked, shown, is_small=is_small)
         return Answer(status=200, headers=headers, body=text)
+
+    def _shown(self, stored: Stored, fields: frozenset[str] | None, owners: Sequence[str]) -> bytes:
+        """Return a ticket as JSON, or its members that are asked for."""
+        return _selected([self._hrefs.added(stored.document())], fields, owners)[0]
 
     async def list(self, asked: Asked) -> Answer:
         """GET /troubleTicket: 200 with a page of tickets, and how many there are."""
@@ -167,7 +196,7 @@ class Tickets:
             return total, texts, self._owners(connection, numbers)
 
         total, texts, owners = await self._store.read(ask)
-        texts = _shown([self._hrefs.added(text) for text in texts], query.fields, owners)
+        texts = _selected([self._hrefs.added(text) for text in texts], query.fields, owners)
         headers = {
             "X-Total-Count": str(total),
             "X-Result-Count": str(len(texts)),
@@ -180,30 +209,8 @@ class Tickets:
         if isinstance(asked.body, list) is not (asked.media_type == JSON_PATCH):
             kind = "operations" if asked.media_type == JSON_PATCH else "object"
             raise Refused("invalidBody", Told(kind, media_type=asked.media_type))
-        wanted = asked.headers.get("if-match")
-
-        def job(connection: Connection) -> Answer:
-            """Change the ticket as it stands now."""
-            owner, version, text = self._found(connection, asked, whole=True, to_change=True)
-            is_met = wanted is None or _names(wanted, version, "if_match")
-            if not is_met or _is_known(asked, version):
-                raise Refused("preconditionFailed")
-            before = json.loads(self._hrefs.added(text))
-            # The clock may have been set back since the last change.
-            moment = max(asked.now, datetime.fromisoformat(before["lastUpdate"]))
-            before["href"] = self._hrefs.as_sent(before["id"], asked.body)
-            change = _judged(lambda: self._book.validate_change(before, asked.body, by=self._by))
-            after = self._after(before, change, asked, moment)
-            before["href"] = after["href"] = self._hrefs.of(after["id"])
-            if after != before:
-                version += 1
-                kept.update(connection, owner, after, version)
-                self._raise(connection, owner, before, after, version, moment)
-            answer = _answer(200, after, version, change.report.warnings)
-            (body,) = _shown([answer.body], None, self._owners(connection, [after["id"]]))
-            return replace(answer, body=body)
-
-        answer = await self._store.write(job)
+        async with self._validation.lock(asked.path["troubleTicketId"]):
+            answer = await self._patch(asked)
         self._wake()
         return answer
 
@@ -211,19 +218,48 @@ class Tickets:
         """Return the names of the operators whose tickets these are; nothing for an operator."""
         return kept.owners(connection, numbers) if self._sees_all else []
 
-    def _found(
-        self, connection: Connection, asked: Asked, *, whole: bool, to_change: bool = False
-    ) -> tuple[str, int, bytes]:
-        """Return whose ticket is asked for, its version and its document.
+    async def _patch(self, asked: Asked) -> Answer:
+        """Change the ticket as it is now; where another process is quicker, as it is then.
 
-        Raises Refused(notFound); `whole` and `to_change` are those of kept.one.
+        Nothing is locked while the change is computed: it is stored only if the ticket is still the
+        version that it was computed from.
+        """
+
+        def ask(connection: Connection) -> tuple[str, Stored, Sequence[str]]:
+            """Read the ticket, and for the provider the name of its operator."""
+            found = self._found(connection, asked, whole=True)
+            return (*found, self._owners(connection, [asked.path["troubleTicketId"]]))
+
+        change: _Changed | None = None
+        for pause in _PAUSES:
+            owner, before, owners = await self._store.read(ask, by_key=True)
+            wanted = asked.headers.get("if-match")
+            is_met = wanted is None or _names(wanted, before.version, "if_match")
+            if not is_met or _is_known(asked, before.version):
+                raise Refused("preconditionFailed")
+            if change is None or change.before.version != before.version:
+                work = partial(self._changed, asked, before)
+                is_small = before.is_small and not _copies(asked.body)
+                change = await self._run(asked, work, is_small=is_small)
+            if change.row is None or await self._store.write(
+                partial(self._store_change, asked, owner, change)
+            ):
+                (body,) = _selected([change.answer.body], None, owners)
+                return replace(change.answer, body=body)
+            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
+        raise Refused("unavailable", headers={"Retry-After": "1"})
+
+    def _found(self, connection: Connection, asked: Asked, *, whole: bool) -> tuple[str, Stored]:
+        """Return whose ticket is asked for, and the ticket.
+
+        Raises Refused(notFound); `whole` is that of kept.one.
         """
         number = asked.path["troubleTicketId"]
         owner = kept.owner(connection, number) if self._sees_all else asked.operator
-        found = owner and kept.one(connection, owner, number, whole=whole, to_change=to_change)
+        found = owner and kept.one(connection, owner, number, whole=whole)
         if not owner or not found:
             raise Refused("notFound")
-        return owner, *found
+        return owner, found
 
     def _repeated(self, earlier: kept.Earlier, fingerprint: str) -> Answer:
         """Return the answer that was given before.
@@ -236,25 +272,37 @@ class Tickets:
         location = {"Location": json.loads(body)["href"]}
         return replace(earlier.answer, headers={**earlier.answer.headers, **location}, body=body)
 
-    def _raise(  # noqa: PLR0913, PLR0917 - a change, whose it is and when
-        self,
-        connection: Connection,
-        operator: str,
-        before: Ticket,
-        after: Ticket,
-        version: int,
-        moment: datetime,
-    ) -> None:
-        """Put the events of a change into the outbox, those that its operator wants to hear of."""
-        has_address, query = outbox.query_of(connection, operator)
+    def _changed(self, asked: Asked, stored: Stored) -> _Changed:
+        """Return the change that a request makes of a ticket. Raises Refused."""
+        before = json.loads(self._hrefs.added(stored.document()))
+        # The clock may have been set back since the last change.
+        moment = max(asked.now, datetime.fromisoformat(before["lastUpdate"]))
+        before["href"] = self._hrefs.as_sent(before["id"], asked.body)
+        change = _judged(lambda: self._book.validate_change(before, asked.body, by=self._by))
+        after = self._after(before, change, asked, moment)
+        before["href"] = after["href"] = self._hrefs.of(after["id"])
+        is_change = after != before
+        version = stored.version + is_change
+        answer = _answer(200, after, version, change.report.warnings)
+        if not is_change:
+            return _Changed(stored, answer)
+        raised = self._events.between(before, after, now=stamp(moment), new_id=lambda: str(uuid4()))
+        return _Changed(stored, answer, kept.row_of(after), tuple(raised))
+
+    def _store_change(
+        self, asked: Asked, owner: str, change: _Changed, connection: Connection
+    ) -> bool:
+        """Store a change, with the events that its operator wants; False where it is too late."""
+        before, row = change.before, change.row
+        if row is None or not kept.update(connection, owner, row, before):
+            return False
+        has_address, query = outbox.query_of(connection, owner)
         if has_address:
             wanted = self._events.heard(query)
-            between = self._events.between(
-                before, after, now=stamp(moment), new_id=lambda: str(uuid4())
-            )
-            raised = [each for each in between if each.name in wanted]
-            now = kept.micros(moment)
-            outbox.enqueue(connection, operator, after["id"], version, raised=raised, now=now)
+            raised = [each for each in change.raised if each.name in wanted]
+            now, version = kept.micros(asked.now), before.version + 1
+            outbox.enqueue(connection, owner, row.number, version, raised=raised, now=now)
+        return True
 
     def _new(self, asked: Asked, sent: Ticket) -> Ticket:
         """Return a new ticket: what was sent, and what the provider fills in."""
@@ -297,13 +345,35 @@ class Tickets:
         return after
 
 
-def _shown(texts: list[bytes], fields: frozenset[str] | None, owners: Sequence[str]) -> list[bytes]:
+def _selected(
+    texts: list[bytes], fields: frozenset[str] | None, owners: Sequence[str]
+) -> list[bytes]:
     """Return documents as they are answered: with the members asked for, and with their owners."""
     if fields is not None:
         texts = [dumps(select_fields(json.loads(text), fields)) for text in texts]
     if not owners:
         return texts
     return [kept.owned(name, text) for name, text in zip(owners, texts, strict=True)]
+
+
+class _Changed(NamedTuple):
+    """What a request makes of a stored ticket; without a row it changes nothing."""
+
+    before: Stored
+    answer: Answer
+    row: kept.Row | None = None
+    raised: tuple[Event, ...] = ()
+
+
+def _copies(body: object) -> bool:
+    """Say whether a JSON Patch may copy: copies of copies make a large ticket of a small body."""
+    operations = body if isinstance(body, list) else ()
+    return any(isinstance(each, dict) and each.get("op") == "copy" for each in operations)
+
+
+def _fingerprint(body: object) -> str:
+    """Return what tells one body from another."""
+    return sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
 def new_number(moment: datetime) -> str:

@@ -56,7 +56,8 @@ class Asked:
     parsed body (None where there is none), `media_type` its type without parameters. `base` is what
     stands before the paths of the document: the proxy's prefix and the API's base path. Of an
     operation that asks for no credentials `operator` is empty and the body unread; as it was sent
-    it is in `raw`. `address` is where the request comes from.
+    it is in `raw`. `address` is where the request comes from, and `is_small` says whether the event
+    loop may handle the body itself.
     """
 
     operator: str
@@ -69,6 +70,7 @@ class Asked:
     base: str = ""
     raw: bytes = b""
     address: str = ""
+    is_small: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

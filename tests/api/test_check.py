@@ -18,6 +18,7 @@ from server.config import Config, read_config
 from server.errors import Refused
 from server.languages import told_in
 from server.sentences import Told, near
+from server.validation import Validation
 from server.wire import Asked
 from tests.api.conftest import BASE, Client, serving, started
 from tests.api.test_protocol import MALFORMED, one_shape
@@ -327,26 +328,13 @@ class TestBounds:
 
     def test_rate(self) -> None:
         """An address has so many checks a minute; others have theirs."""
-        checker = Checker(BOOK, Config(checks_per_minute=2))
+        checker = Checker(BOOK, Config(checks_per_minute=2), Validation())
         assert [self.asked(checker, "a"), self.asked(checker, "a")] == [200, 200]
         with pytest.raises(Refused) as refused:
             self.asked(checker, "a")
         assert refused.value.code == "tooManyRequests"
         assert 1 <= int(refused.value.headers["Retry-After"]) <= 61
         assert self.asked(checker, "b") == 200
-        checker.close()
-
-    def test_waiting(self) -> None:
-        """No more than some wait; who comes then is told to come again."""
-        checker = Checker(BOOK, Config())
-        checker._under_way = 1_000
-        with pytest.raises(Refused) as refused:
-            self.asked(checker, "a")
-        assert (refused.value.code, refused.value.headers) == ("unavailable", {"Retry-After": "1"})
-        checker._under_way = 0
-        assert self.asked(checker, "a") == 200
-        assert checker._under_way == 0
-        checker.close()
 
 
 class TestTraces:

@@ -150,8 +150,8 @@ def test_methods(api: Client, method: str, path: str) -> None:
     allowed = {
         "/troubleTicket": "GET, POST, HEAD",
         "/troubleTicket/1": "GET, PATCH, HEAD",
-        "/hub": "POST, DELETE",
-        "/hub/1": "DELETE",
+        "/hub": "GET, POST, DELETE, HEAD",
+        "/hub/1": "GET, DELETE, HEAD",
     }
     assert answer.headers["Allow"] == allowed[path]
 

@@ -90,7 +90,7 @@ def attach(file: Path, name: str, count: int) -> None:
         for number in range(count):
             dates = dict.fromkeys(("creationDate", "lastUpdate", "statusChangeDate"), stamp(_FIRST))
             own = {"id": f"large-{number}", "status": "submitted", "externalId": "large", **dates}
-            kept.insert(connection, found.id, {**ticket, **own})
+            kept.insert(connection, found.id, kept.row_of({**ticket, **own}))
     store.close()
 
 

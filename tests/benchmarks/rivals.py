@@ -74,14 +74,14 @@ class Shelf:
         return ticket
 
     def _insert(self, ticket: dict[str, Any], connection: Connection) -> None:
-        kept.insert(connection, self.operator, ticket)
+        kept.insert(connection, self.operator, kept.row_of(ticket))
 
     def find(self, number: str) -> bytes | None:
         """Return a ticket as it is sent, or None."""
         found = self.store.read_now(
             lambda connection: kept.one(connection, self.operator, number, whole=True)
         )
-        return None if found is None else found[1]
+        return None if found is None else found.document()
 
 
 def is_known(name: str, secret: str) -> bool:

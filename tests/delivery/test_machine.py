@@ -36,6 +36,7 @@ from server.schema import TABLES, document, subscription
 from server.schema import operator as all_operators
 from server.store import Store
 from server.tickets import Tickets
+from server.validation import Validation
 from server.wire import Asked
 from tests.api.conftest import complaint
 from tests.delivery.turning import (
@@ -132,10 +133,9 @@ class Laws(RuleBasedStateMachine):
         self.store.submit(empty).result(30)
         self.operator = operator(self.store)
         self.clock = Clock()
-        self.tickets = Tickets(self.store, shipped(), EVENTS, lambda: None, HREFS)
-        self.all = Tickets(
-            self.store, backoffice.book(), EVENTS, lambda: None, HREFS, by="provider"
-        )
+        common = (EVENTS, lambda: None, Validation(), HREFS)
+        self.tickets = Tickets(self.store, shipped(), *common)
+        self.all = Tickets(self.store, backoffice.book(), *common, by="provider")
         self.model = Model()
         self.claims: list[Claimed] = []
         self.changes = 0
@@ -218,7 +218,7 @@ class Laws(RuleBasedStateMachine):
             assert self.model.address is None or self.model.address["query"] is not None
             text = self.store.read_now(lambda c: kept.one(c, self.operator, number, whole=True))
             assert text is not None
-            self.model.tickets[number] = json.loads(text[1])
+            self.model.tickets[number] = text.ticket()
         else:
             assert isinstance(failure, ZeroDivisionError)
 

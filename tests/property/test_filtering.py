@@ -82,8 +82,9 @@ def store(
         assert one is not None
         assert two is not None
         for each in TICKETS:
-            kept.insert(connection, one.id, each)
-            kept.insert(connection, two.id, {**each, "id": f"other {each['id']}"})
+            kept.insert(connection, one.id, kept.row_of(each))
+            other = {**each, "id": f"other {each['id']}"}
+            kept.insert(connection, two.id, kept.row_of(other))
         return one.id
 
     operator = opened.submit(job).result()
