@@ -109,6 +109,8 @@ REASONS: Final[dict[str, str]] = {
     "not_finite": "JSON nie zna NaN ani nieskończoności",
     "decimal": "wartość Decimal poza zakresem podwójnej precyzji",
     "operation": "operacji {index} nie można wykonać: {why}",
+    "operations": "łatka może mieć najwyżej {most} operacji",
+    "long_pointer": "{name} jest dłuższe niż {most} znaków",
     "copies": "łatka kopiuje za dużo",
     "into_itself": "wartości nie można przenieść do jej własnego wnętrza",
     "no_object": "nie jest obiektem",

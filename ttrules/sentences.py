@@ -63,6 +63,8 @@ REASONS: Final[dict[str, str]] = {
     "not_finite": "JSON has no NaN and no infinity",
     "decimal": "a Decimal beyond the range of double precision",
     "operation": "operation {index} cannot be applied: {why}",
+    "operations": "a patch may have up to {most} operations",
+    "long_pointer": "{name} is longer than {most} characters",
     "copies": "the patch copies too much",
     "into_itself": "a value cannot move into itself",
     "no_object": "it is no object",
