@@ -104,11 +104,13 @@ class _Copying:
     def copied(self, value: Any, path: Path) -> _Made:  # noqa: ANN401 - any value
         """Return what a value at a path becomes. Raises NotJSON."""
         kind = type(value)
+        if kind in _LEAVES:
+            return _leaf(value, path), 0, 1
         if issubclass(kind, Enum):
             value = _value_of(value, path)
             kind = type(value)
-        if kind in _LEAVES:
-            return _leaf(value, path), 0, 1
+            if kind in _LEAVES:
+                return _leaf(value, path), 0, 1
         if kind is Decimal:
             return _of_decimal(value, path), 0, 1
         # By its type: what an object says of its class may be a lie.
@@ -130,6 +132,10 @@ class _Copying:
             if type(name) is not str:
                 raise NotJSON(pointer(path), Said("no_name", kind=type(name).__name__))
             _text(name, path)
+            if type(each) is str and each.isascii():  # as most are
+                copy[name] = each
+                size += 1
+                continue
             copy[name], levels, values = self.copied(each, (*path, name))
             height, size = max(height, levels), size + values
         return copy, height + 1, size
@@ -153,11 +159,19 @@ class _Copying:
 
 
 def _value_of(member: Enum, path: Path) -> Any:  # noqa: ANN401 - any value
-    """Return the value of a member of an Enum, whose class may compute it."""
+    """Return the value of a member of an Enum, which may be a member again.
+
+    Its class may compute it, so it may fail, or return itself.
+    """
+    value: Any = member
     try:
-        return member.value
+        for _ in range(MAX_DEPTH):
+            value = value.value
+            if not issubclass(type(value), Enum):
+                return value
     except Exception as error:
         raise NotJSON(pointer(path), Said("no_form", kind=type(member).__name__)) from error
+    raise NotJSON(pointer(path), Said("no_form", kind=type(member).__name__))
 
 
 def _leaf(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value

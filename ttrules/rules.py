@@ -103,7 +103,7 @@ class Rules:
         """Return every finding on `payload` with its path, in order. Raises as `report` does."""
         if engine == "fast" and not self._unseen and is_small(payload):
             try:
-                return self._judge(payload, self._by_fast(payload), unsupported)
+                return self._judge(payload, self._by_fast(payload), unsupported, is_plain=False)
             except NotJSON:
                 raise
             except Exception:  # noqa: BLE001, S110 - to_plain finds what the engine stopped at
@@ -116,7 +116,7 @@ class Rules:
         except Exception as error:
             message = f"the engine stopped at a payload of {self.process}: {type(error).__name__}"
             raise EngineFailed(message) from error
-        return self._judge(payload, raw, unsupported)
+        return self._judge(payload, raw, unsupported, is_plain=True)
 
     def _by_fast(self, payload: object) -> list[RawError]:
         raw: list[RawError] = []
@@ -138,9 +138,17 @@ class Rules:
         return list(raw_errors(self._reference, payload))
 
     def _judge(
-        self, payload: object, raw: Iterable[RawError], unsupported: Unsupported
+        self,
+        payload: object,
+        raw: Iterable[RawError],
+        unsupported: Unsupported,
+        *,
+        is_plain: bool,
     ) -> list[Placed]:
-        """Turn raw errors into findings: one defect, one finding."""
+        """Turn raw errors into findings: one defect, one finding.
+
+        Raises NotJSON for what a payload that is not plain holds where the engine did not look.
+        """
         worst: dict[Path, tuple[int, Site, Any]] = {}
         found: list[Placed] = []
         is_any_unknown = False
@@ -165,13 +173,12 @@ class Rules:
                     found += self._undetermined(path, site)
                 case kind:
                     path = path if len(path) >= site.depth else (*path, "")  # noqa: PLW2901
-                    value = value_at(payload, path)
-                    if type(value) not in _WHOLE:
+                    if not is_plain and type(value := value_at(payload, path)) not in _WHOLE:
                         to_plain(value, path)
                     found += self.unwanted(path, site, unsupported)
                     is_any_unknown = is_any_unknown or kind == "unknown_field"
         for path, (rank, site, value) in worst.items():
-            if type(value) not in _WHOLE:
+            if not is_plain and type(value) not in _WHOLE:
                 to_plain(value, path)
             code = PRECEDENCE[rank]
             found.append((path, self.finding(code, path, site, expectation(code, site.node))))
