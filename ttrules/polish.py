@@ -90,7 +90,7 @@ REASONS: Final[dict[str, str]] = {
     "not_json_at": "{place} to nie jest JSON: {why}",
     "the_payload": "(dokument)",
     "not_utf8": "w tym miejscu to nie jest UTF-8",
-    "wide": "to nie jest UTF-8, lecz sądząc po pierwszych bajtach UTF-16 lub UTF-32",
+    "wide": "to nie jest UTF-8, lecz sądząc po pierwszych bajtach {coding}",
     "twice": "nazwa pola {name} występuje dwa razy w jednym obiekcie",
     "no_payload": "nie ma tu żadnego dokumentu",
     "too_long": "dokument jest za długi, by go odczytać",

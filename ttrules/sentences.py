@@ -44,7 +44,7 @@ REASONS: Final[dict[str, str]] = {
     "not_json_at": "not JSON at {place}: {why}",
     "the_payload": "(the payload)",
     "not_utf8": "is not UTF-8 here",
-    "wide": "is not UTF-8, but UTF-16 or UTF-32 by its first bytes",
+    "wide": "is not UTF-8 but {coding}, by its first bytes",
     "twice": "the member name {name} stands twice in one object",
     "no_payload": "holds no payload",
     "too_long": "the payload is too long to be read",
