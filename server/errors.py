@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 #: Error needs less than MOST_BYTES leave of 64 KB.
 MOST_FINDINGS: Final = 100
 MOST_BYTES: Final = 60_000
+#: How many characters an answer repeats of a name; a longer one is cut and ends in an ellipsis.
+_MOST_CHARACTERS: Final = 1_024
 
 
 class Kind(NamedTuple):
@@ -170,7 +172,13 @@ def fitting(findings: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Yield the first findings, as many as an answer may list."""
     left = MOST_BYTES
     for finding in islice(findings, MOST_FINDINGS):
-        left -= len(orjson.dumps(finding)) + 1
+        short = {name: _cut(value) for name, value in finding.items()}
+        left -= len(orjson.dumps(short)) + 1
         if left < 0:
             return
-        yield finding
+        yield short
+
+
+def _cut(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    is_long = isinstance(value, str) and len(value) > _MOST_CHARACTERS
+    return f"{value[:_MOST_CHARACTERS]}…" if is_long else value

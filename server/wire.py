@@ -186,12 +186,14 @@ def _is_faithful(raw: bytes, value: object) -> bool:
     """
     is_escaped = b"\\" in raw
     quotes, level = 0, [value]
-    for _ in range(MAX_DEPTH + 2):
+    for depth in range(MAX_DEPTH + 1):
         below: list[Any] = []
         for each in level:
             kind = type(each)
             if kind is str:
                 quotes += 2 + (each.count('"') if is_escaped else 0)
+            elif depth == MAX_DEPTH and kind in {dict, list}:
+                return False
             elif kind is dict:
                 quotes += 2 * len(each)
                 quotes += sum(name.count('"') for name in each) if is_escaped else 0
