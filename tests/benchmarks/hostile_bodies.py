@@ -53,8 +53,9 @@ TICKET: Final[dict[str, Any]] = {
 
 
 def ticket(member: str, value: bytes) -> bytes:
-    """Return a new ticket that has one more member, written as JSON."""
-    return json.dumps(TICKET).encode()[:-1] + f', "{member}": '.encode() + value + b"}"
+    """Return a new ticket with another value of a member, written as JSON."""
+    rest = {name: each for name, each in TICKET.items() if name != member}
+    return json.dumps(rest).encode()[:-1] + f', "{member}": '.encode() + value + b"}"
 
 
 def many(each: bytes, count: int, around: bytes = b"[]") -> bytes:
@@ -306,12 +307,14 @@ def measure(server: Server, route: Route, body: bytes, stop: float) -> tuple[str
     server.forget_peak()
     before, begun = server.memory("VmRSS"), time.perf_counter()
     found: list[Answered] = []
+    growth = 0
     with Other(server) as other:
         while not found or time.perf_counter() - begun < SECONDS:
             found.append(server.send(route, body, stop))
+            growth = max(growth, server.memory("VmHWM") - before)
             if found[-1].status == "TimeoutError":
+                server.stop()
                 break
-        growth = server.memory("VmHWM") - before
     worst = max(found)
     is_well = worst.status != "TimeoutError"
     p99, size = other.percentile(0.99), max(each.size for each in found)
@@ -360,7 +363,6 @@ def main() -> None:
                         row, is_well = measure(server, route, body, asked.stop)
                         print(f"{name:38}{row}", flush=True)
                         if not is_well:
-                            server.stop()
                             server = Server(asked.checkout.resolve(), Path(folder))
                         if asked.one_route:
                             break
