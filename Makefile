@@ -54,6 +54,7 @@ bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/serving.py
 	$(BIN)/python tests/benchmarks/listing.py
 	$(BIN)/python tests/benchmarks/delivering.py
+	$(BIN)/python tests/benchmarks/hostile_bodies.py
 
 soak: $(VENV)/.made ## Kill the server's processes for some minutes, and print what came of it
 	$(BIN)/python tests/delivery/soak.py

@@ -131,7 +131,9 @@ def _most_values(raw: bytes) -> int:
     """Return how many values a body has at most: one, and one for each sign before another."""
     stretches = range(0, len(raw), _STRETCH)
     return 1 + sum(
-        raw.count(sign, start, start + _STRETCH) for start in stretches for sign in (b",", b"[", b"{")
+        raw.count(sign, start, start + _STRETCH)
+        for start in stretches
+        for sign in (b",", b"[", b"{")
     )
 
 
@@ -185,7 +187,8 @@ def _is_faithful(raw: bytes, value: object) -> bool:
     nests deeper.
     """
     is_escaped = b"\\" in raw
-    quotes, level = 0, [value]
+    quotes = 0
+    level: list[Any] = [value]
     for depth in range(MAX_DEPTH + 1):
         below: list[Any] = []
         for each in level:

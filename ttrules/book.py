@@ -270,7 +270,7 @@ class Book:
             params=params,
         )
 
-    def validate_change(
+    def validate_change(  # noqa: PLR0913 - how to judge, by name
         self,
         current: object,
         patch: object,

@@ -219,7 +219,7 @@ class Patched:
     def _replaced(self, text: str, kind: str) -> int:
         """Return how many values an operation takes away from what its pointer leads to."""
         place = self._place(text)
-        owner = self._owner(place) if place else [self.document]
+        owner: Any = self._owner(place) if place else [self.document]
         part = place[-1] if place else 0
         if not _has(owner, part) or (kind == "add" and place and isinstance(owner, list)):
             return 0

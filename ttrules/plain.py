@@ -72,14 +72,15 @@ def is_small(value: object) -> bool:
     No value in it is looked at. If it is not small, it may be a huge value made of few parts;
     `to_plain` finds out, because it copies each part once.
     """
-    left, parts = _FEW_VALUES, [value]
+    left = _FEW_VALUES
+    parts: list[Any] = [value]
     for part in parts:
         kind = type(part)
         if kind is dict or kind in _ARRAYS:
-            left -= len(part)  # type: ignore[arg-type]  # narrowed by kind
+            left -= len(part)
             if left <= 0:
                 return False
-            for each in part.values() if kind is dict else part:  # type: ignore[attr-defined]  # so is this
+            for each in part.values() if kind is dict else part:
                 if type(each) not in _LEAVES:
                     parts.append(each)  # noqa: PERF401 - to be met in this very loop
         elif kind not in _LEAVES:

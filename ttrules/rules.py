@@ -140,7 +140,7 @@ class Rules:
     def _judge(
         self,
         payload: object,
-        raw: Iterable[RawError],
+        raw: list[RawError],
         unsupported: Unsupported,
         *,
         is_plain: bool,
@@ -152,11 +152,8 @@ class Rules:
         worst: dict[Path, tuple[int, Site, Any]] = {}
         found: list[Placed] = []
         is_any_unknown = False
-        too_long: set[Path] = set()
         for path, where, missing in raw:
             site = self._sites[where]
-            if site.keyword == "maxItems":
-                too_long.add(path)
             match site.kind:
                 case "value":
                     value = value_at(payload, path)
@@ -182,8 +179,7 @@ class Rules:
                 to_plain(value, path)
             code = PRECEDENCE[rank]
             found.append((path, self.finding(code, path, site, expectation(code, site.node))))
-        if too_long:
-            found = [each for each in found if not _is_below(each[0], too_long)]
+        found = _without_items(found, raw)
         found.sort(key=_order)
         if is_any_unknown:
             self.suggest(found)
@@ -245,9 +241,7 @@ class Rules:
         return tuple.__new__(Finding, members)
 
 
-def make_report(
-    process: str | None, placed: Iterable[Placed], most: int | None = None
-) -> Report:
+def make_report(process: str | None, placed: Iterable[Placed], most: int | None = None) -> Report:
     """Return the Report with these findings, kept in their order: the first `most` of them."""
     sorts: dict[str, list[Finding]] = {"error": [], "warning": [], "undetermined": []}
     for _, finding in placed:
@@ -272,9 +266,16 @@ def _engine(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     )
 
 
-def _is_below(path: Path, above: set[Path]) -> bool:
-    """Return whether a path leads below one of those in `above`."""
-    return any(path[:length] in above for length in range(len(path)))
+def _without_items(found: list[Placed], raw: list[RawError]) -> list[Placed]:
+    """Return findings without those on what is in a list that is too long."""
+    too_long = {path for path, where, _ in raw if where[-1] == "maxItems"}
+    if not too_long:
+        return found
+    return [
+        (path, finding)
+        for path, finding in found
+        if not any(path[:length] in too_long for length in range(len(path)))
+    ]
 
 
 def _order(placed: Placed) -> tuple[Path, str]:

@@ -9,6 +9,7 @@ Payloads come here plain (see plain), schemas in their closed form (see sites).
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ttrules.codes import MAX_VALUES
@@ -36,7 +37,8 @@ def _most_values(schema: Mapping[str, Any]) -> float:
     if "not" in schema:
         return 0
     if "items" in schema:
-        return 1 + schema.get("maxItems", float("inf")) * _most_values(schema["items"])
+        most: float = schema.get("maxItems", inf)
+        return 1 + most * _most_values(schema["items"])
     return 1 + sum(map(_most_values, schema.get("properties", {}).values()))
 
 

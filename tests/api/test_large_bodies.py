@@ -135,7 +135,9 @@ class TestManyFindings:
 class TestSameAsLibrary:
     """What the library accepts the server accepts."""
 
-    @pytest.mark.parametrize("text", ["a\0b", "\0", "\x7f\x85", "\ufffe\uffff", "\U0010ffff", "\ufeff"])
+    @pytest.mark.parametrize(
+        "text", ["a\0b", "\0", "\x7f\x85", "\ufffe\uffff", "\U0010ffff", "\ufeff"]
+    )
     def test_texts(self, api: Client, text: str) -> None:
         """Every text of JSON is stored and returned as it was sent, U+0000 included."""
         members = {"name": f"x{text}", "description": f"y{text}", "externalId": f"z{text}"}
@@ -143,7 +145,8 @@ class TestSameAsLibrary:
         found = api.get(f"/troubleTicket/{ticket['id']}").json()
         assert {name: found[name] for name in members} == members
         changed = api.patch(
-            f"/troubleTicket/{ticket['id']}", json={"@type": "TroubleTicket", "description": f"{text}x"}
+            f"/troubleTicket/{ticket['id']}",
+            json={"@type": "TroubleTicket", "description": f"{text}x"},
         )
         assert changed.json()["description"] == f"{text}x"
 

@@ -87,7 +87,12 @@ class TestUnreadable:
 
     def test_greatest_depth(self, run: Run) -> None:
         """What is nested as deep as may be is judged, in either engine."""
-        text = b'{"ticketType":"Complaint","x":' + b"[" * (MAX_DEPTH - 1) + b"]" * (MAX_DEPTH - 1) + b"}"
+        text = (
+            b'{"ticketType":"Complaint","x":'
+            + b"[" * (MAX_DEPTH - 1)
+            + b"]" * (MAX_DEPTH - 1)
+            + b"}"
+        )
         for engine in ("fast", "reference"):
             assert run("check", "--engine", engine, "-", stdin=text).code == 1
 

@@ -234,7 +234,13 @@ class TestNoJSON:
         """A small payload is a tree of few exact dicts, lists and tuples, whatever its leaves."""
         assert all(map(is_small, (None, "x" * 10**6, [1] * 200, {"a": ([1], {})})))
         large = ([1] * 300, [[1] * 100] * 3, {str(at): at for at in range(300)})
-        odd = (UserDict(), [object()], [Text()], {"a": Odd.NAN}, type("Mine", (dict,), {})())
+        odd: tuple[Any, ...] = (
+            UserDict(),
+            [object()],
+            [Text()],
+            {"a": Odd.NAN},
+            type("Mine", (dict,), {})(),
+        )
         assert not any(map(is_small, (*large, *odd)))
 
 

@@ -73,14 +73,14 @@ class Failing(Enum):
     """A member whose value fails."""
 
     TEXT = "x"
-    value = property(_fail)  # type: ignore[assignment]  # that is the point
+    value = property(_fail)
 
 
 class Endless(Enum):
     """A member that is its own value."""
 
     TEXT = "x"
-    value = property(lambda self: self)  # type: ignore[assignment]  # that is the point
+    value = property(lambda self: self)
 
 
 class Letter(StrEnum):

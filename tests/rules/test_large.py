@@ -109,9 +109,14 @@ class TestReports:
                                  "c": {"items": {}, "minItems": 2}}}  # fmt: skip
         payload = {name: [0] * (2 * ITEMS) for name in "abc"}
         given: list[Any] = []
-        assert list(sliced_errors(payload, schema, lambda part: given.append(part) or ())) == []
+
+        def engine(part: Any) -> tuple[()]:
+            given.append(part)
+            return ()
+
+        assert list(sliced_errors(payload, schema, engine)) == []
         assert [[len(part[name]) for name in "abc"] for part in given] == [[50, 25, 50]] * 2
-        assert list(sliced_errors([1], schema, lambda part: [((), ("type",), None)])) == [
+        assert list(sliced_errors([1], schema, lambda _: [((), ("type",), None)])) == [
             ((), ("type",), None)
         ]
 
@@ -206,7 +211,7 @@ class TestPatches:
         assert found == (0, "nowhere")
 
     def test_values(self) -> None:
-        """At no point has the ticket more than MAX_VALUES values; what is replaced counts no more."""
+        """At no point has the ticket more than MAX_VALUES values; what goes is subtracted."""
         half = [1] * (MAX_VALUES // 4)
         add = {"op": "add", "path": "/x", "value": half}
         assert ttrules.validate_change(stored(ADD), [add, add, add]).report.valid
@@ -231,7 +236,7 @@ class TestPatches:
         assert self.refused(add, *again * 4) == (7, "copies")
 
     def test_moves(self) -> None:
-        """Moves change no number of values: a list may be moved as often as there are operations."""
+        """A move changes no number of values, so a list may be moved in every operation."""
         add = {"op": "add", "path": "/x", "value": [1] * 9_000}
         moves = [
             {"op": "move", "from": "/x", "path": "/y"},
@@ -265,5 +270,3 @@ class TestPatches:
         }
         order = [each["id"] for each in change.ticket["relatedParty"]]
         assert order == ["p1", "p2", "p0"]
-
-
