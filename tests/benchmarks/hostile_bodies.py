@@ -5,7 +5,8 @@
 It starts the server of a checkout (this one unless --checkout names another one, which needs its
 own .venv), and sends each body again and again for two seconds, but waits no longer than --stop
 seconds for an answer. Meanwhile a client of another operator reads and creates tickets; its times
-are the ones that matter. A server that does not answer in time is killed, and a new one is started.
+are the ones that matter. `cpu s` is what the server worked for one body and the requests of that
+client meanwhile; it depends least on what else the machine does. A server that does not answer in time is killed, and a new one is started.
 
 --one-route sends each body to one operation only.
 """
@@ -227,6 +228,12 @@ class Server:
         text = Path(f"/proc/{self.process.pid}/status").read_text("ascii")
         return int(text.split(f"{name}:")[1].split()[0]) * 1024
 
+    def work(self) -> float:
+        """Return how many seconds of processors the server has used."""
+        text = Path(f"/proc/{self.process.pid}/stat").read_text("ascii")
+        fields = text.rpartition(")")[2].split()
+        return sum(map(int, fields[11:13])) / os.sysconf("SC_CLK_TCK")
+
     def forget_peak(self) -> None:
         """Let VmHWM begin anew."""
         Path(f"/proc/{self.process.pid}/clear_refs").write_text("5", "ascii")
@@ -307,13 +314,14 @@ def measure(server: Server, route: Route, body: bytes, stop: float) -> tuple[str
         body = b'[{"op":"add","path":"","value":' + body + b"}]"
     server.renew()
     server.forget_peak()
-    before, begun = server.memory("VmRSS"), time.perf_counter()
+    before, worked, begun = server.memory("VmRSS"), server.work(), time.perf_counter()
     found: list[Answered] = []
-    growth = 0
+    growth, work = 0, 0.0
     with Other(server) as other:
         while not found or time.perf_counter() - begun < SECONDS:
             found.append(server.send(route, body, stop))
             growth = max(growth, server.memory("VmHWM") - before)
+            work = (server.work() - worked) / len(found)
             if found[-1].status == "TimeoutError":
                 server.stop()
                 break
@@ -330,7 +338,7 @@ def measure(server: Server, route: Route, body: bytes, stop: float) -> tuple[str
         if is_missed
     ]
     row = (
-        f"{route.name:21}{len(body) / 1e6:8.2f}{worst.seconds:9.2f}{growth / 1e6:9.0f}"
+        f"{route.name:21}{len(body) / 1e6:8.2f}{worst.seconds:9.2f}{work:8.2f}{growth / 1e6:9.0f}"
         f"{growth / len(body):8.1f}{p99:9.0f}{other.percentile(1):9.0f}{len(other.times):6}"
         f"  {worst.status:13}{size:10,}  {', '.join(missed) or 'met'}"
     )
@@ -347,7 +355,7 @@ def main() -> None:
     asked = parser.parse_args()
     gc.disable()
     print(
-        f"{'body':38}{'sent to':21}{'MB':>8}{'seconds':>9}{'+MB':>9}{'x body':>8}{'p99 ms':>9}"
+        f"{'body':38}{'sent to':21}{'MB':>8}{'seconds':>9}{'cpu s':>8}{'+MB':>9}{'x body':>8}{'p99 ms':>9}"
         f"{'max ms':>9}{'other':>6}  {'status':13}{'answer':>10}  targets"
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -355,7 +363,7 @@ def main() -> None:
         try:
             with Other(server) as other:
                 time.sleep(SECONDS)
-            print(f"{'(nothing)':77}{other.percentile(0.99):17.0f}{other.percentile(1):9.0f}")
+            print(f"{'(nothing)':85}{other.percentile(0.99):17.0f}{other.percentile(1):9.0f}")
             for is_patch, bodies in ((False, TICKETS), (True, PATCHES)):
                 for name, make in bodies.items():
                     if asked.only and re.search(asked.only, name) is None:
