@@ -160,11 +160,11 @@ def error_body(refused: Refused, language: str = DEFAULT) -> dict[str, Any]:
         body["violations"] = listed[:violations]
     if refused.warnings:
         body["warnings"] = listed[violations:]
-    if findings:
+    if len(listed) < len(findings):
         body["findingCount"] = len(findings)
-    if len(listed) < len(findings) and refused.message is None:
-        told = Told("some_listed", listed=len(listed), count=len(findings))
-        body["message"] = told_in(told, language)
+        if refused.message is None:
+            told = Told("some_listed", listed=len(listed), count=len(findings))
+            body["message"] = told_in(told, language)
     return body
 
 
