@@ -6,7 +6,8 @@ It starts the server of a checkout (this one unless --checkout names another one
 own .venv), and sends each body again and again for two seconds, but waits no longer than --stop
 seconds for an answer. Meanwhile a client of another operator reads and creates tickets; its times
 are the ones that matter. `cpu s` is what the server worked for one body and the requests of that
-client meanwhile; it depends least on what else the machine does. A server that does not answer in time is killed, and a new one is started.
+client meanwhile; it depends least on what else the machine does. A server that does not answer in
+time is killed, and a new one is started.
 
 --one-route sends each body to one operation only.
 """
@@ -355,8 +356,8 @@ def main() -> None:
     asked = parser.parse_args()
     gc.disable()
     print(
-        f"{'body':38}{'sent to':21}{'MB':>8}{'seconds':>9}{'cpu s':>8}{'+MB':>9}{'x body':>8}{'p99 ms':>9}"
-        f"{'max ms':>9}{'other':>6}  {'status':13}{'answer':>10}  targets"
+        f"{'body':38}{'sent to':21}{'MB':>8}{'seconds':>9}{'cpu s':>8}{'+MB':>9}{'x body':>8}"
+        f"{'p99 ms':>9}{'max ms':>9}{'other':>6}  {'status':13}{'answer':>10}  targets"
     )
     with tempfile.TemporaryDirectory() as folder:
         server = Server(asked.checkout.resolve(), Path(folder))
