@@ -25,6 +25,10 @@ BESIDES: Final[dict[str, tuple[str, str]]] = {
         "An access token for a name and a secret: the client-credentials grant of RFC 6749.",
         "the client's name and secret",
     ),
+    "POST /oauth2/revoke": (
+        "200 once the `token` of the form is not valid any more, or never was: RFC 7009.",
+        "the client's name and secret",
+    ),
     "GET /health/live": ("200 while the process runs.", "no"),
     "GET /health/ready": ("200 while the database answers; with the API's version.", "no"),
     "GET /metrics": ("The [numbers](metrics.md), as Prometheus reads them.", "no"),

@@ -61,7 +61,7 @@ _FATES: Final[dict[str, str]] = {
 }
 #: What the labels of the numbers say.
 _LABELS: Final = {
-    "operation": "the operationId, `grantToken`, or `none` for what is no operation",
+    "operation": "the operationId, `grantToken`, `revokeToken`, or `none` for any other request",
     "status": "the HTTP status",
     "fate": "what came of the attempt: see below",
 }

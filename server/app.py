@@ -25,6 +25,7 @@ from connexion.middleware import MiddlewarePosition
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import Resolver
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 
 from server import backoffice, checkpage, document, outbox
 from server.auth import CHALLENGES, Auth, security_map
@@ -32,10 +33,12 @@ from server.checker import Checker
 from server.dispatch import Dispatch, Operations, Shortcut, Side, address_of
 from server.errors import BY_STATUS, Refused
 from server.events import Events
+from server.hrefs import Hrefs
 from server.hub import Hub
-from server.limits import NOTED, Limits, send_answer
+from server.limits import NOTED, Limits, send_answer, with_media_types
 from server.observe import Metrics
 from server.tickets import Tickets
+from server.token_endpoint import OPERATIONS, TokenEndpoint
 from server.wire import dumps, refusal
 from ttrules.book import shipped
 from ttrules.page import page_of, policy
@@ -55,6 +58,17 @@ if TYPE_CHECKING:
     from server.wire import Operation
 
 log = logging.getLogger(__name__)
+
+#: The headers that a page of another origin may send, and those that it may read.
+_CORS_REQUEST: Final = (
+    *("Authorization", "Content-Type", "Accept-Language", "Idempotency-Key"),
+    *("If-Match", "If-None-Match", "X-Request-Id"),
+)
+_CORS_ANSWER: Final = (
+    *("Accept-Patch", "Allow", "Content-Language", "ETag", "Link", "Location", "Retry-After"),
+    *("Ticket-Unsupported-Members", "WWW-Authenticate", "X-Request-Id"),
+    *("X-Result-Count", "X-Total-Count"),
+)
 
 
 def make(
@@ -111,15 +125,18 @@ def make(
         base: document.served(spec, book, config.path_prefix)
         for spec, base, book in zip(specs, bases, books, strict=True)
     }
-    _add_pages(app.app, store, metrics, config.path_prefix, public)
+    _add_pages(app.app, store, metrics, config, public)
     if config.has_checker:
         checkpage.add_checker(app.app, config, bases[0])
     # Built now, so that a document which cannot be mounted stops the start and not a request.
     stack = app.middleware
     stack.app, stack.middleware_stack = stack._build_middleware_stack()  # noqa: SLF001
-    tokens = _Tokens(Shortcut(app, operations, auth, bases[0]), auth)
+    endpoint = TokenEndpoint(auth, store, config)
+    tokens = _Tokens(Shortcut(app, operations, auth, bases[0]), endpoint)
     allow = [each for spec in specs for each in document.methods(spec)]
-    return Limits(tokens, config, metrics, bases=bases, allow=allow)
+    types = [each for spec in specs for each in document.media_types(spec)]
+    limits = Limits(tokens, config, metrics, bases=bases, allow=allow, media_types=types)
+    return with_cors(limits, config, bases) if config.cors_origins else limits
 
 
 def _nothing() -> None:
@@ -136,9 +153,10 @@ def _sides(
     """Yield the sides, with the function of each operation by its operationId."""
     shapes = specs[0]["components"]["schemas"]
     events = Events(shipped().data["lifecycle"], shapes)
-    tickets = Tickets(store, shipped(), events, wake)
+    hrefs = Hrefs(config.path_prefix, document.base_path(specs[0]))
+    tickets = Tickets(store, shipped(), events, wake, hrefs)
     hub = Hub(store, config, shapes, events, wake)
-    any_tickets = Tickets(store, backoffice.book(), events, wake, by="provider")
+    any_tickets = Tickets(store, backoffice.book(), events, wake, hrefs, by="provider")
     outgoing = backoffice.Outgoing(store, wake)
     roles: dict[Role, dict[str, Operation]] = {
         "operator": {
@@ -167,6 +185,34 @@ def _sides(
         yield Side(role, address, operations, takes, public)
 
 
+def with_cors(app: App, config: Config, bases: Sequence[str]) -> App:
+    """Return an application whose API may be used from pages of other origins (CORS).
+
+    The layer is the outermost, so that a page can read every answer, a refusal included; it answers
+    a preflight itself. Health, numbers and pages are not for pages of other origins.
+    """
+    origins = config.cors_origins
+    shared = CORSMiddleware(
+        app,
+        allow_origins=origins,
+        allow_methods=("GET", "POST", "PATCH", "DELETE"),
+        allow_headers=_CORS_REQUEST,
+        expose_headers=_CORS_ANSWER,
+    )
+    paths = tuple(
+        f"{prefix}{path}"
+        for prefix in dict.fromkeys(("", config.path_prefix))
+        for path in (*(f"{base}/" for base in bases), "/oauth2/", "/openapi.json")
+    )
+
+    async def choose(scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the layer answer for paths of the API only."""
+        is_api = scope["type"] == "http" and scope["path"].startswith(paths)
+        await (shared if is_api else app)(scope, receive, send)
+
+    return choose
+
+
 class _Unchecked:
     """In the place of Connexion's parameter validator, which reads names in a way of its own."""
 
@@ -178,30 +224,33 @@ class _Unchecked:
 
 
 class _Tokens:
-    """An ASGI application that answers /oauth2/token, which is not in the API's base path."""
+    """An ASGI application that answers the addresses of OAuth 2.0, which no document has."""
 
-    def __init__(self, app: App, auth: Auth) -> None:
+    def __init__(self, app: App, endpoint: TokenEndpoint) -> None:
         self._app = app
-        self._auth = auth
+        self._endpoint = endpoint
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a request for a token; let others pass."""
-        if scope["type"] != "http" or scope["path"] != "/oauth2/token":
+        """Answer a request about tokens; let others pass."""
+        if scope["type"] != "http" or scope["path"] not in OPERATIONS:
             await self._app(scope, receive, send)
             return
-        scope[NOTED]["operation"] = "grantToken"
-        if scope["method"] != "POST":
-            refused = Refused("methodNotAllowed", headers={"Allow": "POST"})
-            answer = refusal(refused, scope["headers"])
-        else:
-            body = (await receive())["body"]
-            answer = await self._auth.token(scope["headers"], body, address_of(scope))
+        scope[NOTED]["operation"] = OPERATIONS[scope["path"]]
+        answer = await self._endpoint.answer(
+            scope["method"],
+            scope["path"],
+            query=scope["query_string"],
+            given=scope["headers"],
+            raw=(await receive())["body"],
+            address=address_of(scope),
+        )
         await send_answer(answer, send)
 
 
 async def _refused(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
     """Tell any error in the one shape."""
     refused = error if isinstance(error, Refused) else _as_refused(error)
+    refused = with_media_types(refused, request.scope)
     if refused.status >= 500 and refused is not error:  # noqa: PLR2004
         log.error("a request failed", exc_info=error, extra=request.scope[NOTED])
     answer = refusal(refused, request.scope["headers"])
@@ -224,18 +273,13 @@ def _add_pages(
     pages: flask.Flask,
     store: Store,
     metrics: Metrics,
-    prefix: str,
+    config: Config,
     public: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Add what is no operation: health, numbers, the documents, and a page to try them with.
+    """Add what is no operation: health, and the pages that the settings make public.
 
     `public` has the documents by their base paths.
     """
-    texts = {base: dumps(each) for base, each in public.items()}
-    offered = [
-        {"name": each["info"]["title"], "url": f"{prefix}{base}/openapi.json"}
-        for base, each in public.items()
-    ]
 
     @pages.get("/health/live")
     def live() -> flask.Response:
@@ -246,20 +290,38 @@ def _add_pages(
         store.read_now(lambda connection: connection.exec_driver_sql("SELECT 1"))
         return flask.jsonify(status="ready", version=_version())
 
-    @pages.get("/metrics")
-    def numbers() -> flask.Response:
-        metrics.waiting.set(store.waiting)
-        metrics.fill(store.read_now(outbox.depth))
-        shown = prometheus_client.generate_latest(metrics.registry)
-        return flask.Response(shown, content_type=prometheus_client.CONTENT_TYPE_LATEST)
+    if "metrics" in config.public:
 
-    for base, text in texts.items():
-        view = partial(flask.Response, text, content_type="application/json")
+        @pages.get("/metrics")
+        def numbers() -> flask.Response:
+            metrics.waiting.set(store.waiting)
+            metrics.fill(store.read_now(outbox.depth))
+            shown = prometheus_client.generate_latest(metrics.registry)
+            return flask.Response(shown, content_type=prometheus_client.CONTENT_TYPE_LATEST)
+
+    if "documents" in config.public:
+        _add_documents(pages, public)
+    if "ui" in config.public:
+        _add_ui(pages, config.path_prefix, public)
+    if "matrix" in config.public:
+        _add_matrix(pages)
+
+
+def _add_documents(pages: flask.Flask, public: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add the documents below their base paths."""
+    for base, each in public.items():
+        view = partial(flask.Response, dumps(each), content_type="application/json")
         pages.add_url_rule(f"{base}/openapi.json", f"document of {base}", view)
-        if base == next(iter(texts)):  # that of the operators, for who knows no base path
+        if base == next(iter(public)):  # that of the operators, for who knows no base path
             pages.add_url_rule("/openapi.json", "document", view)
 
-    _add_matrix(pages)
+
+def _add_ui(pages: flask.Flask, prefix: str, public: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add the page to try the documents with."""
+    offered = [
+        {"name": each["info"]["title"], "url": f"{prefix}{base}/openapi.json"}
+        for base, each in public.items()
+    ]
 
     @pages.get("/ui")
     def without_slash() -> Response:

@@ -1,9 +1,10 @@
-"""Who asks: HTTP Basic (RFC 7617), and bearer tokens (RFC 6750) from /oauth2/token (RFC 6749).
+"""Authentication: HTTP Basic (RFC 7617) and bearer tokens (RFC 6750).
 
-What is proven by a slow hash is remembered for a minute under a keyed digest, so that an operator
-pays for it once; tries that need the hash are counted by name and address, and by address alone,
-and too many of them are answered with 429. Nothing here blocks the event loop: hashes run in
-threads, as many as there are cores. How Connexion comes to ask is at the end.
+A secret has 256 random bits and is verified by one SHA-256, so that the right one is accepted
+whatever else is tried, by anyone and from any address. Wrong ones are counted for each name and
+network and for each network; too many are answered with 429. Only a secret that an earlier release
+stored needs a slow hash, once: that runs in a thread, and both counts limit it. How Connexion calls
+this is at the end.
 """
 
 from __future__ import annotations
@@ -12,31 +13,31 @@ import asyncio
 import base64
 import binascii
 import hashlib
-import os
 import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import parse_qsl, unquote
 
 from connexion.security import NO_VALUE
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
 
 from server.errors import Refused
-from server.languages import granting_in, language_of, spoken
-from server.operators import grant, holder, is_secret_of, named, numbered
-from server.sentences import Grant
-from server.wire import FORM, JSON, Answer, dumps, refusal
+from server.operators import (
+    has_slow_hash,
+    holder,
+    is_secret_of,
+    named,
+    replace_slow_hash,
+    verify_slowly,
+)
+from server.rate_limit import RateLimit, network_of
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from connexion.lifecycle import ConnexionRequest
 
     from server.config import Config
-    from server.languages import Headers
     from server.observe import Metrics
     from server.operators import Operator
     from server.store import Store
@@ -46,58 +47,59 @@ REALM: Final = "Trouble tickets"
 CHALLENGES: Final = f'Basic realm="{REALM}", charset="UTF-8", Bearer realm="{REALM}"'
 INVALID_TOKEN: Final = f'Bearer realm="{REALM}", error="invalid_token"'
 
-#: How long a proven secret is believed, and how long it is believed of an operator that it is as it
-#: was, in seconds.
-_PROVEN: Final = 60.0
-_FRESH: Final = 1.0
+#: How long an operator or a token is believed to be as it was read, in seconds.
+_FRESH: Final = 0.5
 _REMEMBERED: Final = 1_000
 _LONGEST: Final = 512
+#: How many slow hashes may be under way or wait, for all clients together.
+_MOST_HASHES: Final = 16
 
 
 class Remembered:
-    """What was found out, for some seconds: at most so many things, the oldest forgotten first."""
+    """Values that were read, for some seconds; at most so many, the oldest are forgotten first."""
 
     def __init__(self, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
         self._seconds = seconds
-        self._clock = clock
+        self.now = clock
         self._known: dict[object, tuple[float, Any]] = {}
 
     def get(self, key: object) -> Any:  # noqa: ANN401 - what was put there
         """Return what is known under a key, or None."""
         until, value = self._known.get(key, (0.0, None))
-        return value if self._clock() < until else None
+        return value if self.now() < until else None
 
-    def put(self, key: object, value: object) -> None:
-        """Remember a value under a key."""
+    def put(self, key: object, value: object, since: float) -> None:
+        """Remember a value under a key, as it was read at `since` or later."""
         self._known.pop(key, None)
         while len(self._known) >= _REMEMBERED:
             del self._known[next(iter(self._known))]
-        self._known[key] = (self._clock() + self._seconds, value)
+        self._known[key] = (since + self._seconds, value)
+
+    def forget(self, key: object) -> None:
+        """Forget a value, if it is known."""
+        self._known.pop(key, None)
 
 
 class Auth:
-    """The answers to who asks. One for each process; lives in its event loop."""
+    """Authenticates requests. One for each process; lives in its event loop."""
 
     def __init__(self, store: Store, config: Config, metrics: Metrics) -> None:
         self._store = store
-        self._config = config
         self._metrics = metrics
         self._key = secrets.token_bytes(32)
-        self._proven = Remembered(_PROVEN)
-        self._standing = Remembered(_FRESH)
+        self._operators = Remembered(_FRESH)
         self._tokens = Remembered(_FRESH)
-        self._looking: dict[bytes, asyncio.Future[Operator | None]] = {}
-        self._hashing = ThreadPoolExecutor(os.cpu_count() or 1, "hash")
-        self._limiter = MovingWindowRateLimiter(MemoryStorage())
-        self._by_name = RateLimitItemPerMinute(config.failed_logins)
-        self._by_address = RateLimitItemPerMinute(config.failed_logins_per_address)
+        self._looking: dict[bytes, asyncio.Future[bool]] = {}
+        self._hashing = ThreadPoolExecutor(1, "hash")
+        self._by_name = RateLimit(config.failed_logins)
+        self._by_network = RateLimit(config.failed_logins_per_address)
 
     def close(self) -> None:
-        """Let the threads go."""
+        """Release the thread."""
         self._hashing.shutdown(wait=False, cancel_futures=True)
 
     def _digest(self, material: bytes) -> bytes:
-        """Return what credentials are remembered under; it tells nothing without the key."""
+        """Return the key that credentials are remembered under; it reveals nothing about them."""
         return hashlib.blake2b(material, key=self._key, digest_size=32).digest()
 
     async def caller(self, authorization: str, address: str) -> Operator:
@@ -113,144 +115,86 @@ class Auth:
     async def basic(self, name: str, secret: str, address: str) -> Operator:
         """Return the operator that has this secret.
 
-        Raises Refused: invalidCredentials, or tooManyRequests when too many were tried.
+        The right secret is accepted whatever was tried before, and by whom. Raises Refused:
+        invalidCredentials, or tooManyRequests when too many wrong ones were tried.
         """
-        material = f"{name}\0{secret}".encode("utf-8", "replace")
-        digest = self._digest(material)
-        if (proven := self._proven.get(digest)) is not None:
-            found = await self._standing_of(proven.id)
-            if found is not None and found.version == proven.version and not found.disabled:
+        found: Operator | None = self._operators.get(name)
+        if not is_secret_of(secret, found):
+            # A secret is rejected only by what the database says now: it may have been rotated.
+            found = await self._named(name)
+        if is_secret_of(secret, found):
+            assert found is not None, "nobody has a secret without a name"
+            return found
+        network = network_of(address)
+        if has_slow_hash(found):
+            if await self._is_proven(found, secret, network):
                 return found
-        if digest not in self._looking:
-            self._count(name, address)
-            looking = asyncio.ensure_future(self._look(name, secret, digest))
-            self._looking[digest] = looking
-            looking.add_done_callback(lambda _: self._looking.pop(digest, None))
-        # Requests that come together with the same secret wait for one hash of it.
-        found = await asyncio.shield(self._looking[digest])
-        if found is None:
-            raise Refused("invalidCredentials", headers={"WWW-Authenticate": CHALLENGES})
+        else:
+            self._count(name, network)
+        raise Refused("invalidCredentials", headers={"WWW-Authenticate": CHALLENGES})
+
+    async def _named(self, name: str) -> Operator | None:
+        """Return the operator of a name as it is now, and remember it for a moment."""
+        since = self._operators.now()
+        found = await self._store.read(lambda c: named(c, name), by_key=True)
+        if found is not None:
+            self._operators.put(name, found, since)
         return found
 
-    async def _look(self, name: str, secret: str, digest: bytes) -> Operator | None:
-        """Return the operator that has this secret, once it is hashed, and remember it."""
-        found = None if "\0" in name else await self._store.read(lambda c: named(c, name))
+    async def _is_proven(self, found: Operator, secret: str, network: str) -> bool:
+        """Return whether the slow hash of an operator is that of `secret`.
+
+        Requests that come together with the same secret wait for one hash of it.
+        """
+        digest = self._digest(f"{found.name}\0{secret}".encode("utf-8", "replace"))
+        if digest not in self._looking:
+            if len(self._looking) >= _MOST_HASHES:
+                raise Refused("tooManyRequests", headers={"Retry-After": "1"})
+            self._count(found.name, network)
+            looking = asyncio.ensure_future(self._hash(found, secret))
+            self._looking[digest] = looking
+            looking.add_done_callback(lambda _: self._looking.pop(digest, None))
+        return await asyncio.shield(self._looking[digest])
+
+    async def _hash(self, found: Operator, secret: str) -> bool:
+        """Hash a secret; if it is the right one, store its quick hash for the next time."""
         self._metrics.hashed.inc()
         loop = asyncio.get_running_loop()
-        if not await loop.run_in_executor(self._hashing, is_secret_of, secret, found):
-            return None
-        self._proven.put(digest, found)
-        return found
+        if not await loop.run_in_executor(self._hashing, verify_slowly, secret, found):
+            return False
+        with suppress(Refused):
+            job = self._store.submit(lambda c: replace_slow_hash(c, found, secret))
+            await asyncio.wait([asyncio.wrap_future(job)])  # if it fails the hash stays slow
+        return True
 
     async def bearer(self, token: str) -> Operator:
         """Return the operator that holds a token. Raises Refused(invalidCredentials)."""
         digest = self._digest(token.encode("utf-8", "replace"))
         found: Operator | None = self._tokens.get(digest)
         if found is None:
-            now = time.time_ns() // 1000
-            found = await self._store.read(lambda c: holder(c, token, now))
+            now, since = time.time_ns() // 1000, self._tokens.now()
+            found = await self._store.read(lambda c: holder(c, token, now), by_key=True)
             if found is None:
                 headers = {"WWW-Authenticate": INVALID_TOKEN}
                 raise Refused("invalidCredentials", headers=headers)
-            self._tokens.put(digest, found)
+            self._tokens.put(digest, found, since)
         return found
 
-    async def _standing_of(self, number: str) -> Operator | None:
-        """Return an operator as it was at most a moment ago."""
-        found: Operator | None = self._standing.get(number)
-        if found is None:
-            found = await self._store.read(lambda c: numbered(c, number))
-            self._standing.put(number, found)
-        return found
+    def forget(self, token: str) -> None:
+        """Read a token anew when it is used next, since it was revoked."""
+        self._tokens.forget(self._digest(token.encode("utf-8", "replace")))
 
-    def _count(self, name: str, address: str) -> None:
-        """Count a try that needs the hash. Raises Refused(tooManyRequests)."""
-        for item, keys in (
-            (self._by_address, ("address", address)),
-            (self._by_name, ("name", name[:_LONGEST], address)),
-        ):
-            if not self._limiter.hit(item, *keys):
-                reset = self._limiter.get_window_stats(item, *keys).reset_time
-                seconds = max(1, round(reset - time.time()))
-                raise Refused("tooManyRequests", headers={"Retry-After": str(seconds)})
+    def _count(self, name: str, network: str) -> None:
+        """Count a wrong secret, or one that needs a slow hash. Raises Refused(tooManyRequests).
 
-    async def token(self, given: Headers, raw: bytes, address: str) -> Answer:
-        """Answer POST /oauth2/token: the client-credentials grant (RFC 6749, section 4.4)."""
-        headers = {name.decode(): value.decode("latin-1") for name, value in given}
-        try:
-            return await self._granted(headers, raw, address)
-        except OAuthError as error:
-            return error.answer(language_of(given))
-        except Refused as refused:
-            if refused.code == "invalidCredentials":
-                unknown = OAuthError("invalid_client", Grant("unknown"))
-                return unknown.answer(language_of(given))
-            return refusal(refused, given)
-
-    async def _granted(self, headers: Mapping[str, str], raw: bytes, address: str) -> Answer:
-        if headers.get("content-type", "").partition(";")[0].strip().lower() != FORM:
-            raise OAuthError("invalid_request", Grant("form", media_type=FORM))
-        form = _form(raw)
-        name, secret = self._client(headers.get("authorization"), form)
-        if (grant_type := form.get("grant_type")) is None:
-            raise OAuthError("invalid_request", Grant("type"))
-        if grant_type != "client_credentials":
-            raise OAuthError("unsupported_grant_type", Grant("only"))
-        if form.get("scope"):
-            raise OAuthError("invalid_scope", Grant("scope"))
-        found = await self.basic(name, secret, address)
-        now, lifetime = time.time_ns() // 1000, int(self._config.token_lifetime)
-        granted = await self._store.write(lambda c: grant(c, found, now, lifetime * 1_000_000))
-        body = {"access_token": granted, "token_type": "Bearer", "expires_in": lifetime}
-        return Answer(status=200, headers=_UNCACHED, body=dumps(body))
-
-    def _client(self, authorization: str | None, form: Mapping[str, str]) -> tuple[str, str]:
-        """Return name and secret of the client, by its one way to say them (section 2.3)."""
-        in_body = "client_id" in form or "client_secret" in form
-        if authorization is None:
-            if "client_id" not in form or "client_secret" not in form:
-                raise OAuthError("invalid_client", Grant("client"))
-            return form["client_id"], form["client_secret"]
-        if in_body:
-            raise OAuthError("invalid_request", Grant("twice"))
-        pair = read_basic(authorization)
-        if pair is None:
-            raise OAuthError("invalid_client", Grant("basic"))
-        # Section 2.3.1: both are form-encoded before they are joined.
-        return unquote(pair[0]), unquote(pair[1])
-
-
-_UNCACHED: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-
-
-class OAuthError(Exception):
-    """An error of the token endpoint (RFC 6749, section 5.2)."""
-
-    def __init__(self, code: str, description: Grant) -> None:
-        super().__init__(code, description)
-        self.code = code
-        self.description = description
-
-    def answer(self, language: str) -> Answer:
-        """Return the answer, in the shape that section 5.2 gives."""
-        is_client = self.code == "invalid_client"
-        headers = {**_UNCACHED, "Content-Type": JSON, **spoken(language)}
-        if is_client:
-            headers["WWW-Authenticate"] = f'Basic realm="{REALM}", charset="UTF-8"'
-        body = {"error": self.code, "error_description": granting_in(self.description, language)}
-        return Answer(status=401 if is_client else 400, headers=headers, body=dumps(body))
-
-
-def _form(raw: bytes) -> dict[str, str]:
-    """Return the parameters of a form. Raises OAuthError where one stands twice (section 3.2)."""
-    try:
-        pairs = parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=32)
-    except (UnicodeDecodeError, ValueError):
-        raise OAuthError("invalid_request", Grant("readable")) from None
-    form = dict(pairs)
-    if len(form) < len(pairs):
-        raise OAuthError("invalid_request", Grant("once"))
-    return form
+        What is rejected for its name does not count for the network, so that a client that repeats
+        an old secret does not use up what its neighbours may try.
+        """
+        key = (name[:_LONGEST], network)
+        if seconds := self._by_name.wait(key) or self._by_network.wait(network):
+            raise Refused("tooManyRequests", headers={"Retry-After": str(seconds)})
+        self._by_name.add(key)
+        self._by_network.add(network)
 
 
 def read_basic(authorization: str) -> tuple[str, str] | None:

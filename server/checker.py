@@ -10,17 +10,13 @@ request by more than the interpreter's turns; nothing of a payload is logged, st
 from __future__ import annotations
 
 import asyncio
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
-
-from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
-from limits.strategies import FixedWindowRateLimiter
 
 from server.errors import MOST_FINDINGS, Refused, fitting
 from server.filtering import read_parameters
 from server.languages import language_of, spoken
+from server.rate_limit import RateLimit, network_of
 from server.sentences import Told
 from server.wire import Answer, dumps, loads, without_mark
 from ttrules.errors import NoSuchCell, NoSuchProcess, NotJSON
@@ -61,8 +57,7 @@ class Checker:
     def __init__(self, book: Book, config: Config) -> None:
         self._book = book
         self._threads = ThreadPoolExecutor(_THREADS, "check")
-        self._limiter = FixedWindowRateLimiter(MemoryStorage())
-        self._limit = RateLimitItemPerMinute(config.checks_per_minute)
+        self._checks = RateLimit(config.checks_per_minute)
         self._under_way = 0
 
     def close(self) -> None:
@@ -87,10 +82,10 @@ class Checker:
 
     def _count(self, address: str) -> None:
         """Count a payload. Raises Refused(tooManyRequests)."""
-        if not self._limiter.hit(self._limit, address):
-            reset = self._limiter.get_window_stats(self._limit, address).reset_time
-            seconds = max(1, round(reset - time.time()))
+        network = network_of(address)
+        if seconds := self._checks.wait(network):
             raise Refused("tooManyRequests", headers={"Retry-After": str(seconds)})
+        self._checks.add(network)
 
     def _wanted(self, query: bytes) -> _Wanted:
         """Return what a query asks for. Raises Refused(invalidQuery)."""

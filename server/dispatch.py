@@ -73,7 +73,7 @@ class Operations:
         is_public = name in side.public
         scope[NOTED]["operation"] = name
         if caller is not None:
-            scope[NOTED]["operator"] = caller.id
+            scope[NOTED]["operator"] = caller.name
         try:
             if not is_public and (caller is None or caller.role != side.role):
                 raise Refused("accessDenied")  # noqa: TRY301 - told as every refusal is

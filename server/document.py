@@ -151,9 +151,29 @@ def methods(document: Mapping[str, Any]) -> list[tuple[re.Pattern[str], str]]:
     for template, item in document["paths"].items():
         names = [name.upper() for name in _METHODS if name in item]
         names += ["HEAD"] if "GET" in names else []
-        pattern = re.sub(r"\\\{[^/]+\\\}", "[^/]+", re.escape(base_path(document) + template))
-        found.append((re.compile(pattern), ", ".join(names)))
+        found.append((_matching(document, template), ", ".join(names)))
     return found
+
+
+def media_types(document: Mapping[str, Any]) -> list[tuple[re.Pattern[str], dict[str, str]]]:
+    """Return what matches each path of the document, and the types of its bodies by method."""
+    return [
+        (
+            _matching(document, template),
+            {
+                method.upper(): ", ".join(item[method]["requestBody"]["content"])
+                for method in _METHODS
+                if "requestBody" in item.get(method, {})
+            },
+        )
+        for template, item in document["paths"].items()
+    ]
+
+
+def _matching(document: Mapping[str, Any], template: str) -> re.Pattern[str]:
+    """Return what matches a path of the document, base path included."""
+    path = re.escape(base_path(document) + template)
+    return re.compile(re.sub(r"\\\{[^/]+\\\}", "[^/]+", path))
 
 
 def listening(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -190,7 +210,20 @@ def served(document: Mapping[str, Any], book: Book, prefix: str) -> dict[str, An
     flows["clientCredentials"]["tokenUrl"] = prefix + flows["clientCredentials"]["tokenUrl"]
     _tell_processes(public, book)
     _tell_filters(public)
+    for name, parameter in public["components"]["parameters"].items():
+        public["components"]["parameters"][name] = _without_example(parameter)
     return public
+
+
+def _without_example(parameter: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a parameter whose example is in its description.
+
+    Swagger UI and others fill in an `example` and send it: a list would be filtered by all of them.
+    """
+    rest = {name: value for name, value in parameter.items() if name != "example"}
+    if "example" in parameter:
+        rest["description"] = f"{parameter['description']} Example: `{parameter['example']}`."
+    return rest
 
 
 def _tell_processes(public: dict[str, Any], book: Book) -> None:
@@ -225,12 +258,9 @@ def _tell_filters(public: dict[str, Any]) -> None:
 
 def _listed(parameter: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
     """Return a parameter whose value is a list, separated by commas."""
-    listed = {
+    return {
         **parameter,
         "style": "form",
         "explode": False,
         "schema": {"type": "array", **values},
     }
-    if "example" in parameter:
-        listed["example"] = parameter["example"].split(",")
-    return listed

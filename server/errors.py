@@ -64,6 +64,11 @@ KINDS: Final[dict[str, Kind]] = {
         409, "The ticket cannot move to this status", "Choose one of the statuses allowed."
     ),
     "conflict": Kind(409, "The request meets another one", "Try again in a moment."),
+    "patchTestFailed": Kind(
+        409,
+        "A test operation of the JSON Patch failed",
+        "Read the ticket again and compute the patch anew.",
+    ),
     "preconditionFailed": Kind(
         412, "The ticket has changed since", "Read the ticket again and repeat the change."
     ),

@@ -169,7 +169,10 @@ def _parted(ticket: Mapping[str, Any]) -> tuple[str, dict[str, str]]:
             attachments.append({**attachment, "content": _MARK + digest})
         else:
             attachments.append(attachment)
-    parted = {**ticket, "attachment": attachments} if contents else ticket
+    # The address is computed for each answer.
+    parted = {name: value for name, value in ticket.items() if name != "href"}
+    if contents:
+        parted["attachment"] = attachments
     return dumps(parted).decode(), contents
 
 
@@ -260,3 +263,20 @@ def remember(  # noqa: PLR0913 - a row
             expires=now + kept_for,
         )
     )
+
+
+def forget(connection: Connection, statuses: Iterable[str], before: int, most: int) -> int:
+    """Delete up to `most` tickets in some statuses that last changed before a moment.
+
+    Return how many were deleted. Their events stay until they are purged.
+    """
+    old = (
+        select(tickets.c.id)
+        .where(tickets.c.status.in_(sorted(statuses)), tickets.c.lastUpdate < before)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    numbers = connection.execute(old).scalars().all()
+    for column in (content.c.ticket, document.c.id, tickets.c.id):
+        connection.execute(delete(column.table).where(column.in_(numbers)))
+    return len(numbers)

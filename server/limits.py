@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from server.errors import Refused
 from server.sentences import Told
-from server.wire import refusal
+from server.wire import FORM, refusal_at
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterator, Mapping, MutableMapping, Sequence
 
     from server.config import Config
     from server.observe import Metrics
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 
 #: Where in a scope the layers within note which operation it was, and who asked.
 NOTED: Final = "ttr.noted"
+#: Where a scope has the function that returns the media types of a path and a method.
+MEDIA_TYPES: Final = "ttr.media_types"
 _ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 #: What the ids that are given here are made of: something no other process has, and a count.
 _PROCESS: Final = secrets.token_hex(8)
@@ -59,6 +61,11 @@ _FRAMING: Final = frozenset({_TYPE, _SIZE, _CODING})
 _WITH_BODY: Final = frozenset({"POST", "PATCH", "PUT"})
 #: The paths, behind a base path, that are sent tickets.
 _TAKE_TICKETS: Final = ("/troubleTicket", "/check")
+#: The paths that are asked every few seconds by what watches the server.
+_PROBES: Final = ("/health/", "/metrics")
+#: The statuses that tell which media types a path takes.
+_TELL_TYPES: Final = {405, 415}
+_BODILESS: Final = {204, 304}
 _REDIRECTS: Final = {301, 302, 307, 308}
 access = logging.getLogger("server.access")
 log = logging.getLogger(__name__)
@@ -67,11 +74,12 @@ log = logging.getLogger(__name__)
 class Limits:
     """An ASGI application around another one.
 
-    `allow` has, for each path of the documents, what matches it and its Allow header; `bases` are
-    the paths that they begin with.
+    `allow` has, for each path of the documents, what matches it and its Allow header, `media_types`
+    what matches it and the media types of its bodies by method; `bases` are the paths that they
+    begin with.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what it limits, and what it knows of the documents
         self,
         app: App,
         config: Config,
@@ -79,6 +87,7 @@ class Limits:
         *,
         bases: tuple[str, ...],
         allow: Sequence[tuple[re.Pattern[str], str]],
+        media_types: Sequence[tuple[re.Pattern[str], Mapping[str, str]]],
     ) -> None:
         self._app = app
         self._config = config
@@ -86,6 +95,7 @@ class Limits:
         self._bases = bases
         self._take_tickets = tuple(f"{base}{path}" for base in bases for path in _TAKE_TICKETS)
         self._allow = allow
+        self._media_types = media_types
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
@@ -103,6 +113,11 @@ class Limits:
     def allowed(self, path: str) -> str | None:
         """Return the methods that the documents have for a path."""
         return next((names for each, names in self._allow if each.fullmatch(path)), None)
+
+    def media_types(self, path: str) -> Mapping[str, str]:
+        """Return the media types that a path takes, by method."""
+        found = (types for each, types in self._media_types if each.fullmatch(path))
+        return next(found, {})
 
     def bound(self, path: str) -> int:
         """Return how large a body may be that is sent to a path."""
@@ -131,6 +146,7 @@ class _Exchange:
             "path": self._path,
             "raw_path": self._path.encode(),
             NOTED: self._noted,
+            MEDIA_TYPES: limits.media_types,
         }
         self._begun = time.perf_counter()
         self._is_replaced = False
@@ -206,7 +222,8 @@ class _Exchange:
             # A framework's idea of a path; here every address has one spelling.
             self._is_replaced = True
             await send_answer(
-                refusal(Refused("notFound"), self._scope["headers"]), self._send_as_ours
+                refusal_at(self._path, Refused("notFound"), self._scope["headers"]),
+                self._send_as_ours,
             )
         elif not self._is_replaced:
             await self._send_as_ours(message)
@@ -216,10 +233,12 @@ class _Exchange:
         if message["type"] == "http.response.start":
             status = message["status"]
             self.status = status
-            dropped = {b"content-type", b"content-length"} if status == 204 else set()  # noqa: PLR2004
+            dropped = {b"content-type", b"content-length"} if status in _BODILESS else set()
             headers = [each for each in message["headers"] if each[0].lower() not in dropped]
             if status == 405:  # noqa: PLR2004
                 headers = self._with_allow(headers)
+            if status in _TELL_TYPES or self._scope["method"] == "PATCH":
+                headers = [*headers, *self._accepts(status)]
             if not any(name.lower() == b"cache-control" for name, _ in headers):
                 headers.append((b"cache-control", b"no-store"))
             headers += [*_ALWAYS, (b"x-request-id", self._id.encode())]
@@ -236,25 +255,54 @@ class _Exchange:
         kept = [each for each in headers if each[0].lower() != b"allow"]
         return [*kept, (b"allow", allowed.encode())]
 
+    def _accepts(self, status: int) -> Iterator[tuple[bytes, bytes]]:
+        """Yield the headers that say which media types the path takes, by the method that takes it.
+
+        Accept-Patch (RFC 5789, section 3.1), and for a 415 Accept (RFC 9110, section 12.5.1).
+        """
+        types = self._limits.media_types(self._path)
+        if "PATCH" in types:
+            yield b"accept-patch", types["PATCH"].encode()
+        if status == 415 and self._scope["method"] in types:  # noqa: PLR2004
+            yield b"accept", types[self._scope["method"]].encode()
+
     async def _refuse(self, refused: Refused) -> None:
         """Answer with a refusal, unless an answer has begun: then nothing can be said any more."""
         if self.status == 0:
-            await send_answer(refusal(refused, self._scope["headers"]), self.send)
+            refused = with_media_types(refused, self._scope)
+            answer = refusal_at(self._path, refused, self._scope["headers"])
+            await send_answer(answer, self.send)
 
     def tell(self) -> None:
         """Log the exchange, and count it."""
         seconds = time.perf_counter() - self._begun
         operation = self._noted.get("operation", "none")
         self._limits._metrics.answered(operation, self.status, seconds)  # noqa: SLF001
-        if access.isEnabledFor(logging.INFO):
+        # A probe that succeeds comes every few seconds and says nothing new.
+        is_quiet = self._path.startswith(_PROBES) and self.status < 400  # noqa: PLR2004
+        level = logging.DEBUG if is_quiet else logging.INFO
+        if access.isEnabledFor(level):
             told = {
                 "method": "HEAD" if self._is_head else self._scope["method"],
                 "path": self._path,
                 "status": self.status,
                 "milliseconds": round(seconds * 1000, 2),
+                "client": (self._scope.get("client") or ("", 0))[0],
                 **self._noted,
             }
-            access.info("answered", extra=told)
+            access.log(level, "answered", extra=told)
+
+
+def with_media_types(refused: Refused, scope: Scope) -> Refused:
+    """Return a refusal whose message names the media types of the request's path, if it is a 415.
+
+    A message about the charset stays: the media type is not at fault then.
+    """
+    is_about = refused.message is None or refused.message == Told("typed")
+    types = scope[MEDIA_TYPES](scope["path"]).get(scope["method"])
+    if refused.code != "unsupportedMediaType" or not is_about or types is None:
+        return refused
+    return Refused(refused.code, Told("types", types=types), headers=refused.headers)
 
 
 async def send_answer(answer: Answer, send: Send) -> None:
@@ -274,6 +322,10 @@ def _media_type(text: str) -> str:
     media_type = media_type.strip().lower()
     if _MEDIA_TYPE.fullmatch(media_type) is None:
         raise Refused("unsupportedMediaType")
+    if (
+        media_type == FORM
+    ):  # its coding is UTF-8, whatever the parameters say (RFC 6749, appendix B)
+        return media_type
     charset = _CHARSET.search(parameters)
     if charset is not None and charset[1].lower() not in _CHARSETS:
         raise Refused("unsupportedMediaType", Told("charset"))

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: The members of a record that are not for the line, or stand there under other names.
 _USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
-_NOISY: Final = ("connexion", "uvicorn.access", "httpx", "limits")
+_NOISY: Final = ("connexion", "uvicorn.access", "httpx")
 
 
 class _Lines(logging.Formatter):
@@ -75,7 +75,9 @@ class Metrics:
             "ttr_requests_under_way", "Requests being answered.", registry=self.registry
         )
         self.hashed = Counter(
-            "ttr_secrets_hashed", "Secrets that were hashed to check them.", registry=self.registry
+            "ttr_secrets_hashed",
+            "Secrets of an earlier release that were verified by a slow hash.",
+            registry=self.registry,
         )
         self.waiting = Gauge(
             "ttr_jobs_waiting", "Changes that wait for the writer.", registry=self.registry

@@ -1,26 +1,34 @@
 """Operators, their secrets and their tokens, as they stand in the database.
 
-A secret is made here, is shown once, and is kept as an argon2id hash (RFC 9106, with the memory and
-passes that OWASP names as least); a token is kept as its SHA-256, which suffices for random bits.
-Changing the secret, or disabling the operator, counts its version up, so that nothing that was
-proven before counts any more. Which credentials a request has is the business of auth.
+Secrets and tokens are made here, from 256 random bits each, and are stored as their SHA-256: nobody
+can search 2^256 values, so a slow hash adds nothing but work for the server, which an attacker can
+cause. An argon2id hash, as an earlier release stored, is still verified, and is replaced by the
+SHA-256 when its secret is used. Changing the secret, or disabling the operator, increments its
+version, so that nothing that was proven before is accepted. Which credentials a request has is the
+business of auth.
 """
 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 import secrets
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeGuard
 from uuid import uuid4
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import and_, delete, func, insert, select, update
 
+from server.schema import TABLES
+from server.schema import content as contents
+from server.schema import document as documents
 from server.schema import operator as operators
+from server.schema import ticket as tickets
 from server.schema import token as tokens
+from server.setting_types import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,10 +40,15 @@ Role: TypeAlias = Literal["operator", "provider"]
 
 #: So that a scanner that finds one somewhere knows what it is.
 SECRET_PREFIX: Final = "ttr_"  # noqa: S105 - no secret
+#: The longest lifetime of a token, and an hour in which clocks of machines may differ.
+_LONGEST_TOKEN: Final = (DAY + 3_600) * 1_000_000
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
-#: What the secret of an operator that is not there is held against, so that it takes as long.
-_NOBODY: Final = _HASHER.hash(secrets.token_urlsafe(32))
+_HASHER: Final = PasswordHasher()  # each hash names its own parameters
+#: What a stored hash begins with: SHA-256, or argon2id where an earlier release stored it.
+_SHA256: Final = "sha256:"
+_ARGON2: Final = "$argon2id$"
+#: The hash that the secret for an unknown name is compared with; no secret has it.
+_NOBODY: Final = _SHA256 + secrets.token_hex(32)
 
 
 class NoSuchOperator(Exception):  # noqa: N818 - a statement
@@ -103,7 +116,7 @@ def add(connection: Connection, name: str, now: int, role: Role = "operator") ->
         insert(operators).values(
             id=str(uuid4()),
             name=name,
-            secret_hash=_HASHER.hash(secret),
+            secret_hash=hash_of(secret),
             version=1,
             created=now,
             role=role,
@@ -115,7 +128,7 @@ def add(connection: Connection, name: str, now: int, role: Role = "operator") ->
 def rotate(connection: Connection, name: str) -> str:
     """Give an operator a new secret, enable it, and return the secret. Raises NoSuchOperator."""
     secret = new_secret()
-    _change(connection, name, secret_hash=_HASHER.hash(secret), disabled=None)
+    _change(connection, name, secret_hash=hash_of(secret), disabled=None)
     return secret
 
 
@@ -124,10 +137,50 @@ def disable(connection: Connection, name: str, now: int) -> None:
     _change(connection, name, disabled=now)
 
 
-def _change(connection: Connection, name: str, **values: object) -> None:
+def rename(connection: Connection, name: str, new: str) -> None:
+    """Give an operator another name; its secret stays, its tokens are void.
+
+    Raises NoSuchOperator, BadName and OperatorExists.
+    """
+    if _NAME.fullmatch(new) is None:
+        raise BadName(new)
+    if named(connection, name) is not None and named(connection, new) is not None:
+        raise OperatorExists(new)
+    _change(connection, name, name=new)
+
+
+def remove(connection: Connection, name: str) -> None:
+    """Remove an operator with its tickets, events, keys and tokens. Raises NoSuchOperator."""
+    found = _existing(connection, name)
+    if connection.dialect.name == "sqlite":  # what is deleted is overwritten in the file too
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+    # Requests that still insert rows of this operator wait, and fail.
+    connection.execute(select(operators.c.id).where(operators.c.id == found.id).with_for_update())
+    mine = select(tickets.c.id).where(tickets.c.operator == found.id)
+    connection.execute(delete(contents).where(contents.c.ticket.in_(mine)))
+    connection.execute(delete(documents).where(documents.c.id.in_(mine)))
+    for table in reversed(TABLES.sorted_tables):
+        if "operator" in table.c:
+            connection.execute(delete(table).where(table.c.operator == found.id))
+    connection.execute(delete(operators).where(operators.c.id == found.id))
+
+
+def count_tickets(connection: Connection, name: str) -> int:
+    """Return how many tickets an operator has. Raises NoSuchOperator."""
+    found = _existing(connection, name)
+    count = select(func.count()).select_from(tickets).where(tickets.c.operator == found.id)
+    return connection.execute(count).scalar_one()
+
+
+def _existing(connection: Connection, name: str) -> Operator:
     found = named(connection, name)
     if found is None:
         raise NoSuchOperator(name)
+    return found
+
+
+def _change(connection: Connection, name: str, /, **values: object) -> None:
+    found = _existing(connection, name)
     changed = {**values, "version": found.version + 1}
     connection.execute(update(operators).where(operators.c.id == found.id).values(changed))
     connection.execute(delete(tokens).where(tokens.c.operator == found.id))
@@ -153,14 +206,10 @@ def everyone(connection: Connection) -> Sequence[Operator]:
 
 
 def named(connection: Connection, name: str) -> Operator | None:
-    """Return the operator of a name."""
+    """Return the operator of a name, or None; also for a text that cannot be a name."""
+    if _NAME.fullmatch(name) is None:
+        return None
     row = connection.execute(select(operators).where(operators.c.name == name)).first()
-    return None if row is None else _operator(row)
-
-
-def numbered(connection: Connection, number: str) -> Operator | None:
-    """Return the operator of an id."""
-    row = connection.execute(select(operators).where(operators.c.id == number)).first()
     return None if row is None else _operator(row)
 
 
@@ -182,14 +231,35 @@ def new_secret() -> str:
     return SECRET_PREFIX + secrets.token_urlsafe(32)
 
 
+def hash_of(secret: str) -> str:
+    """Return the form in which a secret is stored."""
+    return _SHA256 + _digest(secret)
+
+
+def has_slow_hash(found: Operator | None) -> TypeGuard[Operator]:
+    """Return whether the secret of an operator can be verified only by a slow hash."""
+    return found is not None and not found.disabled and found.secret_hash.startswith(_ARGON2)
+
+
 def is_secret_of(secret: str, found: Operator | None) -> bool:
-    """Say whether `secret` is that of an operator. Slow, and as slow where there is no operator."""
+    """Return whether `secret` is that of an operator; quick, and as quick where there is none."""
     known = _NOBODY if found is None or found.disabled else found.secret_hash
+    return hmac.compare_digest(hash_of(secret).encode(), known.encode())
+
+
+def verify_slowly(secret: str, found: Operator) -> bool:
+    """Return whether `secret` is that of an operator whose hash is a slow one."""
     try:
-        _HASHER.verify(known, secret)
+        return _HASHER.verify(found.secret_hash, secret)
     except (VerificationError, InvalidHashError):
         return False
-    return known is not _NOBODY
+
+
+def replace_slow_hash(connection: Connection, found: Operator, secret: str) -> None:
+    """Store the quick hash of a secret that was verified, unless the secret changed meanwhile."""
+    is_same = and_(operators.c.id == found.id, operators.c.secret_hash == found.secret_hash)
+    quick = {"secret_hash": hash_of(secret)}
+    connection.execute(update(operators).where(is_same).values(quick))
 
 
 def grant(connection: Connection, found: Operator, now: int, lifetime: int) -> str:
@@ -213,6 +283,8 @@ def holder(connection: Connection, token: str, now: int) -> Operator | None:
         .where(
             tokens.c.digest == _digest(token),
             tokens.c.expires > now,
+            # Granted while a clock was ahead, it would otherwise be valid until that time.
+            tokens.c.expires <= now + _LONGEST_TOKEN,
             tokens.c.version == operators.c.version,
             operators.c.disabled.is_(None),
         )
@@ -220,9 +292,10 @@ def holder(connection: Connection, token: str, now: int) -> Operator | None:
     return None if row is None else _operator(row)
 
 
-def revoke(connection: Connection, token: str) -> None:
-    """Let a token count no more."""
-    connection.execute(delete(tokens).where(tokens.c.digest == _digest(token)))
+def revoke(connection: Connection, found: Operator, token: str) -> None:
+    """Revoke a token of an operator; another operator's token stays valid."""
+    is_own = and_(tokens.c.digest == _digest(token), tokens.c.operator == found.id)
+    connection.execute(delete(tokens).where(is_own))
 
 
 def _digest(token: str) -> str:

@@ -11,6 +11,8 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from dataclasses import replace
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from uuid import UUID, uuid4
@@ -21,19 +23,20 @@ from server.errors import Refused
 from server.filtering import read_fields, read_query, select_fields
 from server.sentences import Told
 from server.wire import JSON_PATCH, Answer, dumps
+from server.wrappers import wrapper_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
 
     from sqlalchemy import Connection
 
     from server.events import Events
     from server.filtering import Query
+    from server.hrefs import Hrefs
     from server.operators import Role
     from server.store import Store
     from server.wire import Asked
-    from ttrules import Book, Change, Finding
+    from ttrules import Book, Change, Finding, Report
 
 #: The header that names what was dropped, and how much of it fits there.
 UNSUPPORTED: Final = "Ticket-Unsupported-Members"
@@ -43,6 +46,8 @@ KEPT_FOR: Final = 24 * 3_600 * 1_000_000
 #: What the headers of a request may hold, as the document says.
 _KEY: Final = re.compile(r"[!-~]{1,255}")
 _TAG: Final = re.compile(r'(?:W/)?"[!#-~]*"')
+#: What a proxy that compresses makes of a tag: a weak one (nginx), or one with a suffix (Apache).
+_ALTERED: Final = re.compile(r'(?:W/)?"([0-9]+)(?:(?:--?|;)(?:gzip|br|zstd|deflate))?"')
 _TAGS: Final = re.compile(rf"{_TAG.pattern}(?:[ \t]*,[ \t]*{_TAG.pattern})*")
 
 Ticket: TypeAlias = dict[str, Any]
@@ -53,15 +58,16 @@ class Tickets:
     """The operations, over a store and a book of rules.
 
     `wake` is called when there are events to deliver. `by` is who asks: operators, each for its own
-    tickets, or the provider for those of all.
+    tickets, or the provider for those of all. `hrefs` are the addresses of the tickets.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what the operations work with
         self,
         store: Store,
         book: Book,
         events: Events,
         wake: Callable[[], None],
+        hrefs: Hrefs,
         *,
         by: Role = "operator",
     ) -> None:
@@ -69,10 +75,12 @@ class Tickets:
         self._book = book
         self._events = events
         self._wake = wake
+        self._hrefs = hrefs
         self._by: Role = by
         self._sees_all = by == "provider"
         assert book.lifecycle is not None, "tickets have statuses"
         self._initial = book.lifecycle.initial
+        self._members = frozenset(book.data["entities"][book.data["root"]])
         self._answering: set[tuple[str, str]] = set()
 
     async def create(self, asked: Asked) -> Answer:
@@ -100,10 +108,10 @@ class Tickets:
                 by_key=True,
             )
             if earlier is not None:
-                return _repeated(earlier, fingerprint)
+                return self._repeated(earlier, fingerprint)
         report = _judged(lambda: self._book.validate_new(asked.body))
         if not report.valid:
-            raise _not_met(report.violations, report.warnings)
+            raise self._not_met(asked.body, report)
         ticket = self._new(asked, without(asked.body, dropped(report.warnings)))
         answer = _answer(201, ticket, 1, report.warnings, Location=ticket["href"])
 
@@ -112,7 +120,7 @@ class Tickets:
                 now = kept.micros(asked.now)
                 again = kept.answered(connection, asked.operator, key, now)
                 if again is not None:  # another process was quicker
-                    return _repeated(again, fingerprint)
+                    return self._repeated(again, fingerprint)
                 kept.remember(
                     connection,
                     asked.operator,
@@ -133,15 +141,20 @@ class Tickets:
         _, version, text = await self._store.read(
             lambda c: self._found(c, asked, whole=fields is None), by_key=True
         )
+        headers = {"ETag": etag(version)}
+        if _is_known(asked, version):
+            return Answer(status=304, headers=headers)
+        text = self._hrefs.added(text)
         if fields is not None:
             text = dumps(select_fields(json.loads(text), fields))
-        return Answer(status=200, headers={"ETag": etag(version)}, body=text)
+        return Answer(status=200, headers=headers, body=text)
 
     async def list(self, asked: Asked) -> Answer:
         """GET /troubleTicket: 200 with a page of tickets, and how many there are."""
         query = read_query(asked.query, of_all=self._sees_all)
         operator = None if self._sees_all else asked.operator
         total, texts = await self._store.read(lambda c: kept.page(c, operator, query))
+        texts = [self._hrefs.added(text) for text in texts]
         if query.fields is not None:
             texts = [dumps(select_fields(json.loads(text), query.fields)) for text in texts]
         headers = {
@@ -161,15 +174,20 @@ class Tickets:
         def job(connection: Connection) -> Answer:
             """Change the ticket as it stands now."""
             owner, version, text = self._found(connection, asked, whole=True, to_change=True)
-            if wanted is not None and not _meets(wanted, etag(version)):
+            is_met = wanted is None or _names(wanted, version, "if_match")
+            if not is_met or _is_known(asked, version):
                 raise Refused("preconditionFailed")
-            before = json.loads(text)
+            before = json.loads(self._hrefs.added(text))
+            # The clock may have been set back since the last change.
+            moment = max(asked.now, datetime.fromisoformat(before["lastUpdate"]))
+            before["href"] = self._hrefs.as_sent(before["id"], asked.body)
             change = _judged(lambda: self._book.validate_change(before, asked.body, by=self._by))
-            after = self._after(before, change, asked.now)
+            after = self._after(before, change, asked, moment)
+            before["href"] = after["href"] = self._hrefs.of(after["id"])
             if after != before:
                 version += 1
                 kept.update(connection, owner, after, version)
-                self._raise(connection, owner, before, after, version, asked.now)
+                self._raise(connection, owner, before, after, version, moment)
             return _answer(200, after, version, change.report.warnings)
 
         answer = await self._store.write(job)
@@ -189,6 +207,17 @@ class Tickets:
         if not owner or not found:
             raise Refused("notFound")
         return owner, *found
+
+    def _repeated(self, earlier: kept.Earlier, fingerprint: str) -> Answer:
+        """Return the answer that was given before.
+
+        Raises Refused when something else was asked.
+        """
+        if earlier.fingerprint != fingerprint:
+            raise Refused("keyReused")
+        body = self._hrefs.added(earlier.answer.body)
+        location = {"Location": json.loads(body)["href"]}
+        return replace(earlier.answer, headers={**earlier.answer.headers, **location}, body=body)
 
     def _raise(  # noqa: PLR0913, PLR0917 - a change, whose it is and when
         self,
@@ -215,7 +244,7 @@ class Tickets:
         number, now = new_number(asked.now), stamp(asked.now)
         return {
             "id": number,
-            "href": f"{asked.base}/troubleTicket/{number}",
+            "href": self._hrefs.of(number),
             **_with_notes(sent, now),
             "status": self._initial,
             "creationDate": now,
@@ -223,13 +252,22 @@ class Tickets:
             "statusChangeDate": now,
         }
 
-    def _after(self, before: Ticket, change: Change, moment: datetime) -> Ticket:
+    def _not_met(self, body: Any, report: Report) -> Refused:  # noqa: ANN401 - any JSON value
+        """Return the refusal of a body; if a ticket is wrapped in it, the message says where."""
+        return Refused(
+            "requirementsNotMet",
+            wrapper_hint(body, self._members),
+            violations=report.violations,
+            warnings=report.warnings,
+        )
+
+    def _after(self, before: Ticket, change: Change, asked: Asked, moment: datetime) -> Ticket:
         """Return the ticket after a change. Raises Refused when it is not allowed."""
         violations = change.report.violations
         if violations:
             if all(finding.code == "transition" for finding in violations):
                 raise Refused("transitionNotAllowed", violations=violations)
-            raise _not_met(violations, change.report.warnings)
+            raise self._not_met(asked.body, change.report)
         now = stamp(moment)
         after = _with_notes(change.ticket, now)
         if after == before:
@@ -261,11 +299,9 @@ def _judged(judge: Callable[[], T]) -> T:
     try:
         return judge()
     except (ttrules.NotJSON, ttrules.PatchNotApplicable) as error:
-        raise Refused("invalidBody", Told("correct_body", why=str(error))) from error
-
-
-def _not_met(violations: Iterable[Finding], warnings: Iterable[Finding]) -> Refused:
-    return Refused("requirementsNotMet", violations=violations, warnings=warnings)
+        is_conflict = isinstance(error, ttrules.PatchNotApplicable) and error.is_failed_test
+        code, key = ("patchTestFailed", "test") if is_conflict else ("invalidBody", "correct_body")
+        raise Refused(code, Told(key, why=str(error))) from error
 
 
 def dropped(warnings: Iterable[Finding]) -> list[str]:
@@ -317,13 +353,26 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
-def _meets(wanted: str, present: str) -> bool:
-    """Say whether an If-Match holds (RFC 9110, section 13.1.1). Raises Refused where it is none."""
-    if wanted.strip() == "*":
+def _names(tags: str, version: int, key: str) -> bool:
+    """Return whether an If-Match or If-None-Match names a version (RFC 9110, section 13.1).
+
+    A tag that a compressing proxy has made weak, or given a suffix, names its version as well: no
+    two versions of a ticket have the same number. `key` is that of the sentence on a bad header.
+
+    Raises Refused where it is neither * nor a list of tags.
+    """
+    if tags.strip() == "*":
         return True
-    if _TAGS.fullmatch(wanted) is None:
-        raise Refused("invalidHeader", Told("if_match"))
-    return present in _TAG.findall(wanted)  # by strong comparison: a weak one is another
+    if _TAGS.fullmatch(tags) is None:
+        raise Refused("invalidHeader", Told(key))
+    found = map(_ALTERED.fullmatch, _TAG.findall(tags))
+    return any(each is not None and each[1] == str(version) for each in found)
+
+
+def _is_known(asked: Asked, version: int) -> bool:
+    """Return whether the sender has this version already, as If-None-Match says."""
+    tags = asked.headers.get("if-none-match")
+    return tags is not None and _names(tags, version, "if_none_match")
 
 
 def _answer(
@@ -350,13 +399,6 @@ def _named(pointers: list[str]) -> str:
             break
         words.append(word)
     return ", ".join(words)
-
-
-def _repeated(earlier: kept.Earlier, fingerprint: str) -> Answer:
-    """Return the answer that was given before. Raises Refused when something else was asked."""
-    if earlier.fingerprint != fingerprint:
-        raise Refused("keyReused")
-    return earlier.answer
 
 
 def _links(asked: Asked, query: Query, total: int) -> str:

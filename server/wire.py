@@ -16,14 +16,14 @@ import math
 import re
 import sys
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
 
 import orjson
 
 from server.errors import Refused, error_body
-from server.languages import language_of, spoken
-from server.sentences import Told
+from server.languages import granting_in, language_of, spoken
+from server.sentences import Grant, Told
 from ttrules.codes import MAX_DEPTH, MAX_VALUES, path_of
 from ttrules.positions import line_and_column, repeated
 from ttrules.reading import BOM, coding_of
@@ -94,6 +94,49 @@ def refusal(refused: Refused, headers: Headers) -> Answer:
     language = language_of(headers)
     told = {**refused.headers, **spoken(language)}
     return Answer(status=refused.status, headers=told, body=dumps(error_body(refused, language)))
+
+
+#: The addresses of OAuth 2.0, whose errors have the form of RFC 6749.
+TOKEN_PATH: Final = "/oauth2/token"  # noqa: S105 - an address
+REVOKE_PATH: Final = "/oauth2/revoke"
+_OAUTH_PATHS: Final = frozenset({TOKEN_PATH, REVOKE_PATH})
+#: What RFC 6749 (section 5.1) asks for in every answer of the token endpoint.
+UNCACHED: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+#: The challenge of an answer to a client that is not authenticated.
+BASIC_CHALLENGE: Final = 'Basic realm="Trouble tickets", charset="UTF-8"'
+#: The error code and the description of a refusal there, by its status.
+_OAUTH_ERRORS: Final[dict[int, tuple[str, Grant]]] = {
+    401: ("invalid_client", Grant("unknown")),
+    405: ("invalid_request", Grant("method")),
+    408: ("invalid_request", Grant("slow")),
+    413: ("invalid_request", Grant("large")),
+    414: ("invalid_request", Grant("large")),
+    415: ("invalid_request", Grant("form", media_type=FORM)),
+    429: ("temporarily_unavailable", Grant("wait")),
+    431: ("invalid_request", Grant("large")),
+    500: ("server_error", Grant("failed")),
+    503: ("temporarily_unavailable", Grant("wait")),
+}
+_OAUTH_ERROR: Final = ("invalid_request", Grant("readable"))
+
+
+def refusal_at(path: str, refused: Refused, headers: Headers) -> Answer:
+    """Return the answer to a refused request, in the form that its path has for errors."""
+    if path not in _OAUTH_PATHS:
+        return refusal(refused, headers)
+    code, description = _OAUTH_ERRORS.get(refused.status, _OAUTH_ERROR)
+    answer = oauth_answer(code, description, language_of(headers), refused.status)
+    return replace(answer, headers={**refused.headers, **answer.headers})
+
+
+def oauth_answer(code: str, description: Grant, language: str, status: int | None = None) -> Answer:
+    """Return an error of OAuth 2.0 (RFC 6749, section 5.2), with the usual status of its code."""
+    status = status or (401 if code == "invalid_client" else 400)
+    headers = {**UNCACHED, "Content-Type": JSON, **spoken(language)}
+    if status == 401:  # noqa: PLR2004
+        headers["WWW-Authenticate"] = BASIC_CHALLENGE
+    body = {"error": code, "error_description": granting_in(description, language)}
+    return Answer(status=status, headers=headers, body=dumps(body))
 
 
 def dumps(value: object) -> bytes:

@@ -129,6 +129,11 @@ class PatchNotApplicable(TTRulesError, ValueError):  # noqa: N818 - a statement
         self.index = index
         self.reason = reason
 
+    @property
+    def is_failed_test(self) -> bool:
+        """Whether the operation is a `test` that found another value."""
+        return isinstance(self.reason, Said) and self.reason.key == "another_value"
+
     def __str__(self) -> str:
         """Name the operation and the reason."""
         return Said("operation", index=self.index, why=self.reason)

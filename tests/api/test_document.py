@@ -283,12 +283,31 @@ class TestFilters:
             assert not is_valid(schema, value)
 
     def test_lists(self) -> None:
-        """A value is a list whose members are separated by commas, as its example is."""
+        """A value is a list whose members are separated by commas."""
         for name in {*PARAMETERS} - {"offset", "limit"}:
             told = PARAMETERS[name]
             assert (told["style"], told["explode"]) == ("form", False)
-            if "example" in told:
-                assert is_valid(told["schema"], told["example"])
+
+    @pytest.mark.parametrize("document", [DOCUMENT, BACKOFFICE], ids=["operators", "provider"])
+    def test_nothing_is_filled_in(self, document: dict[str, Any]) -> None:
+        """A client that fills in examples and defaults asks for everything, in its own language.
+
+        Swagger UI sends what a parameter or its schema has as `example`, `examples` or `default`.
+        """
+        filled = {
+            each["name"]: place[key]
+            for each in document["components"]["parameters"].values()
+            for place in (each, each["schema"], each["schema"].get("items", {}))
+            for key in ("example", "examples", "default")
+            if key in place
+        }
+        expected = {"offset": 0, "limit": 100, "strict": False}
+        assert filled.items() <= expected.items()
+        written = load()["components"]["parameters"]
+        for key, each in written.items():
+            if "example" in each:
+                told = DOCUMENT["components"]["parameters"][key]["description"]
+                assert f"Example: `{each['example']}`." in told
 
     def test_sort(self) -> None:
         """Every member that can be filtered can be sorted by, in both directions."""

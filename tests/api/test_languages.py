@@ -357,8 +357,9 @@ class TestGrant:
         [
             ({"grant_type": "password"}, "only"),
             ({}, "type"),
-            ({"grant_type": "client_credentials", "scope": "all"}, "scope"),
-            ({"grant_type": "client_credentials", "client_id": "x"}, "twice"),
+            ({"grant_type": "client_credentials", "scope": 'a"b'}, "scope"),
+            ({"grant_type": "client_credentials", "client_secret": "x"}, "twice"),
+            ({"grant_type": "client_credentials", "client_id": "x"}, "another"),
             ([("grant_type", "a"), ("grant_type", "a")], "once"),
         ],
     )
@@ -395,7 +396,13 @@ class TestGrant:
             answer = requests.post(address, headers=POLISH, timeout=60, **more)
             told = polish.GRANT[key].format(media_type="application/x-www-form-urlencoded")
             assert answer.json()["error_description"] == told
-        in_polish(requests.get(address, headers=POLISH, timeout=60))
+        for answer, key in (
+            (requests.get(address, headers=POLISH, timeout=60), "method"),
+            (requests.post(address, headers={**POLISH, "X": "x" * 20_000}, timeout=60), "large"),
+            (requests.post(address, data=b"x" * 70_000, headers=POLISH, timeout=60), "large"),
+        ):
+            assert answer.json()["error_description"] == polish.GRANT[key]
+            assert answer.headers["Content-Language"] == "pl"
 
 
 def test_reuse() -> None:

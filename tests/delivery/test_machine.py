@@ -27,9 +27,10 @@ from hypothesis.stateful import (
 from sqlalchemy import select
 
 from server import backoffice, kept, outbox
-from server.document import load
+from server.document import base_path, load
 from server.errors import Refused
 from server.events import Events
+from server.hrefs import Hrefs
 from server.retrying import GIVEN_UP, Outcome, decide
 from server.schema import TABLES, document
 from server.store import Store
@@ -58,6 +59,7 @@ if TYPE_CHECKING:
 LIFECYCLE = shipped().data["lifecycle"]
 MOVES = {status: {each["to"] for each in moves} for status, moves in LIFECYCLE["moves"].items()}
 EVENTS = Events(LIFECYCLE, load()["components"]["schemas"])
+HREFS = Hrefs("", base_path(load()))
 LEASE = 60 * SECOND
 STATUSES = st.sampled_from([200, 200, 200, 500, 500, 410])
 RESOLVED = "eventType=TroubleTicketResolvedEvent"
@@ -127,8 +129,10 @@ class Laws(RuleBasedStateMachine):
         self.store.submit(empty).result(30)
         self.operator = operator(self.store)
         self.clock = Clock()
-        self.tickets = Tickets(self.store, shipped(), EVENTS, lambda: None)
-        self.all = Tickets(self.store, backoffice.book(), EVENTS, lambda: None, by="provider")
+        self.tickets = Tickets(self.store, shipped(), EVENTS, lambda: None, HREFS)
+        self.all = Tickets(
+            self.store, backoffice.book(), EVENTS, lambda: None, HREFS, by="provider"
+        )
         self.model = Model()
         self.claims: list[Claimed] = []
         self.changes = 0
