@@ -55,6 +55,7 @@ bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/serving.py
 	$(BIN)/python tests/benchmarks/listing.py
 	$(BIN)/python tests/benchmarks/delivering.py
+	$(BIN)/python tests/benchmarks/hostile_bodies.py
 
 soak: $(VENV)/.made ## Change tickets from 8 clients, kill the server's processes, and print the results
 	$(BIN)/python tests/api/consistency.py

@@ -12,12 +12,12 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
-from server.errors import Refused
+from server.errors import MOST_FINDINGS, Refused, fitting
 from server.filtering import read_parameters
 from server.languages import language_of, spoken
 from server.rate_limit import RateLimit, network_of
 from server.sentences import Told
-from server.wire import Answer, dumps, loads
+from server.wire import Answer, dumps, loads, without_mark
 from ttrules.errors import NoSuchCell, NoSuchProcess, NotJSON
 from ttrules.explain import conditions, decisions, type_of, unsupported
 from ttrules.judging import spot_of
@@ -37,11 +37,7 @@ if TYPE_CHECKING:
     from ttrules.findings import Finding, Report
     from ttrules.languages import Catalogue
 
-#: How many commas and line ends a text may have, those within texts included: about twice its
-#: values where it is laid out. No ticket has a tenth of them, and to judge so many takes a second.
-MOST_PARTS: Final = 25_000
-#: How many findings are told; who has more has seen enough.
-MOST_FINDINGS: Final = 500
+_SEVERITIES: Final = ("error", "warning", "undetermined")
 _FLAGS: Final = {"true": True, "false": False}
 
 
@@ -93,13 +89,10 @@ class Checker:
     def _judged(self, raw: bytes, wanted: _Wanted, language: str) -> bytes:
         """Return the report on a text, told in a language.
 
-        Raises Refused: invalidBody where it is no payload, contentTooLarge where it has too many
-        parts.
+        Raises Refused as `loads` does, and for what JSON cannot hold.
         """
-        if len(raw) - len(raw.translate(None, b",\n")) > MOST_PARTS:
-            raise Refused("contentTooLarge", Told("parts", most=MOST_PARTS))
         payload = loads(raw)
-        text = Text(raw, 1, 1, shown=False)
+        text = Text(without_mark(raw), 1, 1, shown=False)
         try:
             report = self._report(payload, wanted)
         except NotJSON as error:
@@ -111,8 +104,8 @@ class Checker:
     def _report(self, payload: object, wanted: _Wanted) -> Report:
         process, unsupported = wanted
         if process is None:
-            return self._book.validate_new(payload, unsupported=unsupported)
-        return self._book.validate(payload, process, unsupported=unsupported)
+            return self._book.validate_new(payload, unsupported=unsupported, most=MOST_FINDINGS)
+        return self._book.validate(payload, process, unsupported=unsupported, most=MOST_FINDINGS)
 
 
 def told(book: Book, text: Text, report: Report, language: str) -> dict[str, Any]:
@@ -122,13 +115,21 @@ def told(book: Book, text: Text, report: Report, language: str) -> dict[str, Any
 
     The findings of each kind are in the order of the text.
     """
-    findings, words = list(report)[:MOST_FINDINGS], catalogue(language)
+    findings, words = list(report), catalogue(language)
     places = locate(text.decoded, {each.pointer for each in findings}) if findings else {}
-    found: dict[str, list[dict[str, Any]]] = {"error": [], "warning": [], "undetermined": []}
-    for each in sorted(findings, key=lambda each: places[each.pointer].value.start):
-        spot = spot_of(text, each, places[each.pointer])
-        more = {"cell": cell} if (cell := cell_of(book, each, words)) is not None else {}
-        found[each.severity].append({**each.to_dict(language), **place_of(spot), **more})
+
+    def said(finding: Finding) -> dict[str, Any]:
+        spot = spot_of(text, finding, places[finding.pointer])
+        more = {"cell": cell} if (cell := cell_of(book, finding, words)) is not None else {}
+        return {**finding.to_dict(language), **place_of(spot), **more}
+
+    findings.sort(key=lambda each: places[each.pointer].value.start)
+    # The sort is stable: what makes a payload invalid is listed first.
+    findings.sort(key=lambda each: _SEVERITIES.index(each.severity))
+    found: dict[str, list[dict[str, Any]]] = {severity: [] for severity in _SEVERITIES}
+    for each in fitting(map(said, findings)):
+        found[each["severity"]].append(each)
+    listed = sum(map(len, found.values()))
     return {
         "valid": report.valid,
         "process": report.process,
@@ -136,7 +137,7 @@ def told(book: Book, text: Text, report: Report, language: str) -> dict[str, Any
         "violations": found["error"],
         "warnings": found["warning"],
         "undetermined": found["undetermined"],
-        "left_out": len(list(report)) - len(findings),
+        "left_out": report.left_out + len(findings) - listed,
     }
 
 

@@ -3,22 +3,33 @@
 KINDS is the table: a kind's code is stable, its status and sentences are looked up. Refused carries
 a kind with what is particular to one request; everything that the server answers with a status
 of 400 or more goes through `error_body`, whoever noticed, and is told there in a language. The
-shape is TM Forum's Error (TMF630 part 1, error representation) with `violations` and `warnings`
-added.
+shape is TM Forum's Error (TMF630 part 1, error representation) with `violations`, `warnings` and
+`findingCount` added. However many findings there are, the body lists MOST_FINDINGS of them at most,
+and is no longer than MOST_BYTES.
 """
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+import orjson
+
 from server.languages import kind_in, told_in
+from server.sentences import Told
 from ttrules.languages import DEFAULT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-    from server.sentences import Told
     from ttrules import Finding
+
+#: How many findings an answer lists, and how long they may be together, in bytes. The rest of an
+#: Error needs less than MOST_BYTES leave of 64 KB.
+MOST_FINDINGS: Final = 100
+MOST_BYTES: Final = 60_000
+#: How many characters an answer repeats of a name; a longer one is cut and ends in an ellipsis.
+_MOST_CHARACTERS: Final = 1_024
 
 
 class Kind(NamedTuple):
@@ -150,8 +161,32 @@ def error_body(refused: Refused, language: str = DEFAULT) -> dict[str, Any]:
     }
     if refused.at is not None:
         body["line"], body["column"] = refused.at
+    findings = refused.violations + refused.warnings
+    listed = list(fitting(each.to_dict(language) for each in findings))
+    violations = len(refused.violations)
     if refused.violations:
-        body["violations"] = [each.to_dict(language) for each in refused.violations]
+        body["violations"] = listed[:violations]
     if refused.warnings:
-        body["warnings"] = [each.to_dict(language) for each in refused.warnings]
+        body["warnings"] = listed[violations:]
+    if len(listed) < len(findings):
+        body["findingCount"] = len(findings)
+        if refused.message is None:
+            told = Told("some_listed", listed=len(listed), count=len(findings))
+            body["message"] = told_in(told, language)
     return body
+
+
+def fitting(findings: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the first findings, as many as an answer may list."""
+    left = MOST_BYTES
+    for finding in islice(findings, MOST_FINDINGS):
+        short = {name: _cut(value) for name, value in finding.items()}
+        left -= len(orjson.dumps(short)) + 1
+        if left < 0:
+            return
+        yield short
+
+
+def _cut(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    is_long = isinstance(value, str) and len(value) > _MOST_CHARACTERS
+    return f"{value[:_MOST_CHARACTERS]}…" if is_long else value

@@ -60,11 +60,18 @@ def moment(micros: int) -> str:
 
 
 def columns_of(ticket: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the values of the columns that a ticket is filtered and sorted by."""
-    return {
+    """Return the values of the columns that a ticket is filtered and sorted by.
+
+    PostgreSQL stores no U+0000 in a text; its column has U+FFFD instead, the document has both.
+    """
+    values = {
         name: instant_of(ticket[name]) if sort == "instant" and name in ticket else ticket.get(name)
         for name, sort in FILTERED.items()
     }
+    for name, value in values.items():
+        if isinstance(value, str) and "\0" in value:
+            values[name] = value.replace("\0", "\ufffd")
+    return values
 
 
 class Stored(NamedTuple):

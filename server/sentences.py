@@ -24,7 +24,7 @@ SENTENCES: Final[dict[str, str]] = {
     "digits": "Shorten the numbers of the body: one has too many digits.",
     "smaller": "Send smaller numbers: one in the body is too large.",
     "constant": "Remove {name} from the body: JSON does not know it.",
-    "nul": "Remove the character U+0000 from the body.",
+    "coded": "Send the body as JSON in UTF-8, without compression: it begins like {coding}.",
     "surrogate": "Complete the surrogate pair in the body: there is half of one.",
     "depth": "Nest the body no more than {most} deep.",
     "member_once": "Name each member of an object once: {name} stands twice in one.",
@@ -96,7 +96,9 @@ SENTENCES: Final[dict[str, str]] = {
     "types": "Send the body with one of these Content-Types: {types}.",
     "charset": "Send the body as UTF-8.",
     "at_most": "Send at most {bound} bytes.",
-    "parts": "Send at most {most} values and lines together.",
+    "values": "Send at most {most} values: texts, numbers, lists and objects together.",
+    "some_listed": "Fix every entry in `violations`: it lists the first {listed} of {count}"
+    " findings.",
     # Others that are under way.
     "key_in_use": "Wait for the answer to the request with this Idempotency-Key.",
     "event_waits": "Wait: the event is going to be sent already.",

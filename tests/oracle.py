@@ -76,7 +76,9 @@ def _value(
             yield at, "range"
     elif len(value) > shape.get("maxLength", shape.get("maxItems", len(value))):
         yield at, "length"
-    if shape["type"] == "array" and isinstance(value, list):
+    # Of a list that is too long only that is reported.
+    is_short = isinstance(value, list) and len(value) <= shape.get("maxItems", len(value))
+    if shape["type"] == "array" and is_short:
         for index, item in enumerate(value):
             yield from _object(item, shape["entity"], f"{at}/{index}", column)
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 from contextlib import suppress
 from copy import deepcopy
-from enum import Enum
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -154,15 +153,18 @@ class Book:
         *,
         unsupported: Unsupported | None = None,
         engine: Engine = "fast",
+        most: int | None = None,
     ) -> Report:
         """Return everything that `payload` owes to a process, given by name or slug.
 
         `payload` is what a JSON parser gives. `unsupported` says what becomes of members that the
         matrix marks ``-`` (None: as interpretation.yaml decides); ``error`` makes unknown members
-        errors too. Raises NoSuchProcess, NotJSON when the payload holds what JSON cannot, and
-        EngineFailed when an engine breaks inside.
+        errors too. `most` limits how many findings the report has (None: all); it counts the others
+        in `left_out`. Raises NoSuchProcess, NotJSON when the payload holds what JSON cannot or has
+        more than 20,000 values, and EngineFailed when an engine breaks inside.
         """
-        return self.rules(process).report(payload, unsupported or self._unsupported, engine)
+        rules = self.rules(process)
+        return rules.report(payload, unsupported or self._unsupported, engine, most)
 
     def is_valid(
         self,
@@ -212,22 +214,26 @@ class Book:
         *,
         unsupported: Unsupported | None = None,
         engine: Engine = "fast",
+        most: int | None = None,
     ) -> Report:
         """Return everything that a new ticket owes to the Add process that it names itself.
 
         Where its selecting field (``ticketType``) names none, that is the one finding, and the
-        report's process is None. Raises as `validate` does, and ProcessNotSelected when the rules
-        do not say how a process is chosen.
+        report's process is None. Other arguments are those of `validate`. Raises as `validate`
+        does, and ProcessNotSelected when the rules do not say how a process is chosen.
         """
         chosen = self.selecting
         if not chosen:
             raise ProcessNotSelected(Said("no_selection"))
         field = self.data["selection"]["field"]
-        value = payload.get(field) if isinstance(payload, dict) else None
-        value = value.value if isinstance(value, Enum) else value
+        value = _text_of(payload, field)
+        if value not in chosen:
+            payload = to_plain(payload)
+            value = payload.get(field) if isinstance(payload, dict) else None
         if isinstance(value, str) and value in chosen:
-            return self.validate(payload, chosen[value], unsupported=unsupported, engine=engine)
-        to_plain(payload)
+            return self.validate(
+                payload, chosen[value], unsupported=unsupported, engine=engine, most=most
+            )
         return Report(process=None, violations=(self._unselected(payload, field, value, chosen),))
 
     def accepted(self, payload: dict[str, Any], process: str) -> dict[str, Any]:
@@ -278,7 +284,7 @@ class Book:
             params=params,
         )
 
-    def validate_change(
+    def validate_change(  # noqa: PLR0913 - how to judge, by name
         self,
         current: object,
         patch: object,
@@ -286,6 +292,7 @@ class Book:
         unsupported: Unsupported | None = None,
         engine: Engine = "fast",
         by: str | None = None,
+        most: int | None = None,
     ) -> Change:
         """Return the report on a patch to the ticket `current`, and the ticket that comes of it.
 
@@ -294,13 +301,23 @@ class Book:
         `validate` does, PatchNotApplicable when an operation has no meaning for the ticket, and
         ProcessNotSelected when `current` is of no type that may be changed.
         """
-        return self._changes.judge(current, patch, unsupported or self._unsupported, engine, by)
+        change = self._changes.judge(current, patch, unsupported or self._unsupported, engine, by)
+        return change if most is None else change._replace(report=change.report.first(most))
 
 
 @cache
 def shipped() -> Book:
     """Return the book of the Trouble Ticket API that comes with this package."""
     return Book.read(Path(__file__).parent / "schemas")
+
+
+def _text_of(payload: object, name: str) -> str | None:
+    """Return the text of a member of a plain dict; None means that `to_plain` has to look."""
+    try:
+        value = payload.get(name) if type(payload) is dict else None
+    except Exception:  # noqa: BLE001 - of a key that is no text
+        return None
+    return value if type(value) is str else None
 
 
 def _read_json(path: Path) -> Any:  # noqa: ANN401 - any JSON value

@@ -128,8 +128,18 @@ FORMATS: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 
-#: Arrays and objects nested deeper than this are refused as no payload.
-MAX_DEPTH: Final = 100
+#: How deep arrays and objects may be nested in a payload; a ticket needs five levels.
+MAX_DEPTH: Final = 32
+
+#: How many values a payload or a patch may have: texts, numbers, literals, arrays and objects. A
+#: value that occurs twice counts twice. The largest valid ticket has fewer (see maxItems in
+#: spec/openapi.yaml).
+MAX_VALUES: Final = 20_000
+
+#: How many operations a JSON Patch may have (maxItems of JsonPatch in spec/openapi.yaml), and how
+#: long each of its pointers may be.
+MAX_OPERATIONS: Final = 1_000
+MAX_POINTER: Final = 2_048
 
 _NON_BLANK = re.compile(NON_BLANK)
 

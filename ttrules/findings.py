@@ -116,13 +116,15 @@ class Report:
 
     Findings are in the order of their pointers: members by name, items by index. `violations` make
     the payload invalid; `warnings` do not; `undetermined` are cells whose condition nobody has
-    declared. `process` is None when none could be chosen.
+    declared. `process` is None when none could be chosen. `left_out` counts the findings that a
+    limit (`most`) left out; a report without a limit is complete.
     """
 
     process: str | None
     violations: tuple[Finding, ...] = ()
     warnings: tuple[Finding, ...] = ()
     undetermined: tuple[Finding, ...] = ()
+    left_out: int = 0
 
     @property
     def valid(self) -> bool:
@@ -135,6 +137,27 @@ class Report:
         yield from self.warnings
         yield from self.undetermined
 
+    def first(self, most: int) -> Report:
+        """Return the report with its first `most` findings; violations come first.
+
+        Raises ValueError if `most` is less than 1: without its violations no report is true.
+        """
+        if most < 1:
+            message = f"a report needs at least one finding, not {most}"
+            raise ValueError(message)
+        count = sum(map(len, (self.violations, self.warnings, self.undetermined)))
+        if count <= most:
+            return self
+        violations = self.violations[:most]
+        warnings = self.warnings[: most - len(violations)]
+        return Report(
+            process=self.process,
+            violations=violations,
+            warnings=warnings,
+            undetermined=self.undetermined[: most - len(violations) - len(warnings)],
+            left_out=self.left_out + count - most,
+        )
+
     def to_dict(self, language: str = "en") -> dict[str, Any]:
         """Return the report as plain JSON values, its messages in a language, ``en`` or ``pl``.
 
@@ -146,4 +169,5 @@ class Report:
             "violations": [finding.to_dict(language) for finding in self.violations],
             "warnings": [finding.to_dict(language) for finding in self.warnings],
             "undetermined": [finding.to_dict(language) for finding in self.undetermined],
+            "left_out": self.left_out,
         }

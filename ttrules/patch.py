@@ -1,24 +1,26 @@
 """Applying a patch to a document: JSON merge patch (RFC 7396) and JSON Patch (RFC 6902).
 
-No rule of the matrix is known here. A JSON Patch also tells what it touched, as paths into the
-patched document, since its operations move what stands behind them in an array. The operations are
-carried out by jsonpatch, one at a time; `move` and `copy` are told apart into the removal and the
-addition that RFC 6902 (sections 4.4 and 4.5) says they are, so that only three kinds touch.
+No rule of the matrix is known here. A JSON Patch also reports what it touched, as paths into the
+patched document, since its operations move what stands behind them in an array. jsonpatch applies
+the operations, one at a time; `copy` is applied as the addition that RFC 6902 (section 4.5) says it
+is, and `move` counts as a removal and an addition (section 4.4).
+
+The work is bounded: so many operations, pointers of such a length, and a document that never has
+more than MAX_VALUES values, also between two operations.
 """
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from ttrules.codes import path_of
+from ttrules.codes import MAX_OPERATIONS, MAX_POINTER, MAX_VALUES, path_of
 from ttrules.errors import NotJSON, PatchNotApplicable
-from ttrules.plain import to_plain
+from ttrules.plain import measured, size_of
 from ttrules.sentences import Said
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ttrules.plain import Path
 
@@ -32,7 +34,7 @@ OPERATIONS: Final[dict[str, tuple[str, ...]]] = {
     "test": ("value",),
 }
 
-#: What the `copy` operations of one patch may add, in characters of JSON: copies of copies double.
+#: How many characters the `copy` operations of one patch may copy: copies of copies double.
 MAX_COPIED: Final = 32_000_000
 
 #: An index of an array (RFC 6901, section 4), unless it is one that no array has.
@@ -52,6 +54,45 @@ def merged(target: object, patch: object) -> Any:  # noqa: ANN401 - any JSON val
     return result
 
 
+class _Mark:
+    """What is known to be touched at one place of a document, and below it.
+
+    `deep` is None if the place itself is not touched. `items` has a slot for each item of an array,
+    `members` a mark for each member of an object that has been reached.
+    """
+
+    __slots__ = ("deep", "items", "members")
+
+    def __init__(self, *, deep: bool | None = None) -> None:
+        self.deep = deep
+        self.items: list[_Mark | None] | None = None
+        self.members: dict[str, _Mark] = {}
+
+    def slots(self, length: int) -> list[_Mark | None]:
+        """Return a slot for each item of the array of this length that is here."""
+        if self.items is None:
+            self.items = [None] * length
+        return self.items
+
+    def below(self, part: str | int, owner: Any) -> _Mark:  # noqa: ANN401 - any JSON value
+        """Return the mark of a part of `owner`, which is here."""
+        if isinstance(owner, dict):
+            return self.members.setdefault(str(part), _Mark())
+        slots, index = self.slots(len(owner)), int(part)
+        mark = slots[index] = slots[index] or _Mark()
+        return mark
+
+    def paths(self, here: Path = ()) -> Iterator[tuple[Path, bool]]:
+        """Yield the path of every touched place, and whether it is touched with all below it."""
+        if self.deep is not None:
+            yield here, self.deep
+        for name, mark in self.members.items():
+            yield from mark.paths((*here, name))
+        for index, slot in enumerate(self.items or ()):
+            if slot is not None:
+                yield from slot.paths((*here, index))
+
+
 class Patched:
     """A document under a JSON Patch.
 
@@ -63,30 +104,28 @@ class Patched:
     def __init__(self, document: object) -> None:
         self.document: Any = document
         self.touched: dict[Path, bool] = {}
-        self._copied = 0
+        self._marks = _Mark()
+        self._values = size_of(document)[0]
+        self._copied_values = self._copied_characters = 0
 
     def apply(self, operations: list[Any]) -> None:
-        """Carry out a JSON Patch, in place.
+        """Apply a JSON Patch, in place.
 
         Raises PatchNotApplicable with the index of the first operation that is malformed, leads
-        nowhere, or is a test that does not hold.
+        nowhere, is a test that does not hold, or is one too many.
         """
+        if len(operations) > MAX_OPERATIONS:
+            raise PatchNotApplicable(MAX_OPERATIONS, Said("operations", most=MAX_OPERATIONS))
         for index, operation in enumerate(operations):
             self._check(index, operation)
-            kind, path = operation["op"], operation["path"]
-            if kind in {"move", "copy"}:
-                value = self._value(index, operation["from"])
-                if kind == "copy":
-                    self._copied += len(value)
-                    if self._copied > MAX_COPIED:
-                        raise PatchNotApplicable(index, Said("copies"))
-                else:
-                    if path.startswith(operation["from"] + "/"):
-                        raise PatchNotApplicable(index, Said("into_itself"))
-                    self._step(index, {"op": "remove", "path": operation["from"]})
-                self._step(index, {"op": "add", "path": path, "value": json.loads(value)})
+            if operation["op"] == "move":
+                self._move(index, operation)
+            elif operation["op"] == "copy":
+                value = self._copied(index, operation["from"])
+                self._step(index, {"op": "add", "path": operation["path"], "value": value})
             else:
                 self._step(index, operation)
+        self.touched = dict(self._marks.paths())
 
     def _check(self, index: int, operation: object) -> None:
         if not isinstance(operation, dict):
@@ -103,9 +142,38 @@ class Patched:
                 path_of(operation[name])
             except (ValueError, TypeError, AttributeError):  # the latter two: it is no text
                 raise PatchNotApplicable(index, Said("no_pointer", name=name)) from None
+            if len(operation[name]) > MAX_POINTER:
+                raise PatchNotApplicable(index, Said("long_pointer", name=name, most=MAX_POINTER))
 
-    def _value(self, index: int, path: str) -> str:
-        """Return the value at a pointer, written as JSON, which makes any copy of it its own."""
+    def _move(self, index: int, operation: Mapping[str, Any]) -> None:
+        """Apply a move without copying or counting what is moved."""
+        source, target = operation["from"], operation["path"]
+        value, place = self._value(index, source), self._place(source)
+        if target.startswith(source + "/"):
+            raise PatchNotApplicable(index, Said("into_itself"))
+        self._apply(index, {"op": "remove", "path": source})
+        self._mark(place, "remove")
+        self._values -= self._replaced(target, "add")
+        place = self._place(target)
+        self._apply(index, {"op": "add", "path": target, "value": None})
+        self._mark(place, "add")
+        if place:
+            self._owner(place)[place[-1]] = value
+        else:
+            self.document = value
+
+    def _copied(self, index: int, path: str) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the value at a pointer, counted before anything copies it."""
+        value = self._value(index, path)
+        values, characters = size_of(value)
+        self._copied_values += values
+        self._copied_characters += characters
+        if self._copied_values > MAX_VALUES or self._copied_characters > MAX_COPIED:
+            raise PatchNotApplicable(index, Said("copies"))
+        return value
+
+    def _value(self, index: int, path: str) -> Any:  # noqa: ANN401 - any JSON value
+        """Return the value at a pointer."""
         from jsonpointer import EndOfList, JsonPointerException, resolve_pointer
 
         try:
@@ -114,42 +182,57 @@ class Patched:
             value = EndOfList([])
         if isinstance(value, EndOfList):
             raise PatchNotApplicable(index, Said("nothing_at", path=path))
-        return json.dumps(value)
+        return value
 
     def _step(self, index: int, operation: Mapping[str, Any]) -> None:
-        """Carry out one operation that is neither move nor copy."""
+        """Apply one operation that is neither move nor copy."""
+        place, kind = self._place(operation["path"]), operation["op"]
+        try:
+            # Each step of a patch may lead deeper into what the last one added.
+            _, _, values = measured(operation.get("value"), place)
+        except NotJSON as error:
+            raise PatchNotApplicable(index, error.reason) from None
+        if kind == "test":
+            self._apply(index, operation)
+            return
+        grown = 0 if kind == "remove" else values
+        self._values += grown - self._replaced(operation["path"], kind)
+        if self._values > MAX_VALUES:
+            raise PatchNotApplicable(index, Said("too_many", most=MAX_VALUES))
+        self._apply(index, operation)
+        self._mark(place, kind)
+
+    def _apply(self, index: int, operation: Mapping[str, Any]) -> None:
         # Imported here since most programs never apply a JSON Patch.
         from jsonpatch import JsonPatchException, JsonPatchTestFailed, apply_patch
         from jsonpointer import JsonPointerException
 
-        place = self._resolve(operation["path"])
-        listed = bool(place) and type(place[-1]) is int
         try:
-            # Each step of a patch may lead deeper into what the last one added.
-            to_plain(operation.get("value"), place)
             self.document = apply_patch(self.document, [operation], in_place=True)
         except JsonPatchTestFailed:
             reason = Said("another_value", path=operation["path"])
             raise PatchNotApplicable(index, reason) from None
-        except NotJSON as error:
-            raise PatchNotApplicable(index, error.reason) from None
         except (JsonPatchException, JsonPointerException):
             reason = Said("nowhere", path=operation["path"])
             raise PatchNotApplicable(index, reason) from None
-        if operation["op"] == "test":
-            return
-        if listed and operation["op"] == "remove":
-            self._shift(place, -1)
-            self.touched.setdefault(place[:-1], False)
-        else:
-            if listed and operation["op"] == "add":
-                self._shift(place, 1)
-            self.touched = {
-                path: deep for path, deep in self.touched.items() if path[: len(place)] != place
-            }
-            self.touched[place] = True
 
-    def _resolve(self, text: str) -> Path:
+    def _replaced(self, text: str, kind: str) -> int:
+        """Return how many values an operation takes away from what its pointer leads to."""
+        place = self._place(text)
+        owner: Any = self._owner(place) if place else [self.document]
+        part = place[-1] if place else 0
+        if not _has(owner, part) or (kind == "add" and place and isinstance(owner, list)):
+            return 0
+        return size_of(owner[part])[0]
+
+    def _owner(self, place: Path) -> Any:  # noqa: ANN401 - any JSON value
+        """Return what has the part at a place; None if there is nothing."""
+        owner = self.document
+        for part in place[:-1]:
+            owner = owner[part] if _has(owner, part) else None
+        return owner
+
+    def _place(self, text: str) -> Path:
         """Return the path that a pointer spells, indices as numbers and - as the end."""
         at: Any = self.document
         path: list[str | int] = []
@@ -160,20 +243,34 @@ class Patched:
             elif isinstance(at, list) and _INDEX.fullmatch(token):
                 part = int(token)
             path.append(part)
-            inside = part in at if isinstance(at, dict) else type(part) is int and part < len(at)
-            at = at[part] if inside else None
+            at = at[part] if _has(at, part) else None
         return tuple(path)
 
-    def _shift(self, place: Path, by: int) -> None:
-        """Move what was touched at and behind an index; what a removal takes away is forgotten."""
-        above, index = place[:-1], place[-1]
-        shifted: dict[Path, bool] = {}
-        for path, deep in self.touched.items():
-            behind = len(path) >= len(place) and path[: len(above)] == above
-            here = path[len(above)] if behind else None
-            if behind and by < 0 and here == index:
-                continue
-            if behind and here >= index:  # type: ignore[operator]  # both are indices of one array
-                path = (*above, here + by, *path[len(place) :])  # type: ignore[operator]  # noqa: PLW2901
-            shifted[path] = deep
-        self.touched = shifted
+    def _mark(self, place: Path, kind: str) -> None:
+        """Note what an operation that has been applied touched."""
+        if not place:
+            self._marks = _Mark(deep=True)
+            return
+        *above, last = place
+        mark, owner = self._marks, self.document
+        for part in above:
+            mark, owner = mark.below(part, owner), owner[part]
+        if isinstance(owner, dict):
+            mark.members[str(last)] = _Mark(deep=True)
+            return
+        slots = mark.slots(len(owner) + {"add": -1, "remove": 1}.get(kind, 0))
+        index = int(last)
+        if kind == "remove":
+            del slots[index]
+            mark.deep = bool(mark.deep)
+        elif kind == "add":
+            slots.insert(index, _Mark(deep=True))
+        else:
+            slots[index] = _Mark(deep=True)
+
+
+def _has(owner: Any, part: str | int) -> bool:  # noqa: ANN401 - any JSON value
+    """Return whether an array or an object has a part."""
+    if isinstance(owner, dict):
+        return part in owner
+    return isinstance(owner, list) and type(part) is int and part < len(owner)

@@ -4,6 +4,9 @@ RFC 8259 knows objects with text for keys, arrays, text, finite numbers, true, f
 Tuples count as arrays, members of an Enum as their values, Decimals as numbers; everything else
 (NaN, bytes, dates, subclasses of str and int, lone surrogates, cycles, nesting without end) is
 NotJSON, with its place. Nothing here decides whether a payload is valid.
+
+No method that a payload's class may override is called: a subclass of dict, list or tuple counts as
+what it stores, however it iterates, compares or reports its length.
 """
 
 from __future__ import annotations
@@ -14,20 +17,20 @@ from decimal import Decimal
 from enum import Enum
 from typing import Any, Final, TypeAlias
 
-from ttrules.codes import MAX_DEPTH, pointer
+from ttrules.codes import MAX_DEPTH, MAX_VALUES, pointer
 from ttrules.errors import NotJSON
 from ttrules.sentences import Said
 
 Path: TypeAlias = tuple[str | int, ...]
 
-#: A payload holds no more values than this; what occurs twice in it counts twice.
-MAX_PARTS: Final = 1_000_000
-_FEW_PARTS: Final = 10_000
+#: A payload with fewer values is validated in one call of an engine.
+_FEW_VALUES: Final = 300
 #: Python writes no integer of more than 4,300 digits, nor does json.
 _MAX_BITS: Final = 14_000
 
 _CONTAINERS: Final = (dict, list, tuple)
-#: Types of nothing but values without parts. A look-up here is quicker than isinstance.
+_ARRAYS: Final = frozenset({list, tuple})
+#: Types of values without parts. A look-up here is quicker than isinstance.
 _LEAVES: Final = frozenset({str, int, float, bool, type(None)})
 _NOT_FINITE: Final = Said("not_finite")
 
@@ -35,16 +38,24 @@ _NOT_FINITE: Final = Said("not_finite")
 def to_plain(value: object, path: Path = ()) -> Any:  # noqa: ANN401 - any JSON value
     """Return a copy of `value` made of dict, list, str, int, float, bool and None alone.
 
-    `path` is where the value stands in its payload; depth counts from the payload's top. A part
+    `path` is the place of the value in its payload; depth counts from the payload's top. A part
     that occurs twice in `value` is one part of the copy, so that a small value never makes a huge
     one.
-    Raises NotJSON, with the pointer of the first offending part, or of the whole where it holds
-    more than MAX_PARTS values.
+    Raises NotJSON with the pointer of the first offending part, or of the whole if it has more than
+    MAX_VALUES values.
     """
-    copy, _, size = _plain(value, path, {})
-    if size > MAX_PARTS:
-        raise NotJSON(pointer(path), Said("too_many", most=MAX_PARTS))
-    return copy
+    return measured(value, path)[0]
+
+
+def measured(value: object, path: Path = ()) -> tuple[Any, int, int]:
+    """Return a plain copy of `value`, its levels of arrays and objects, and its number of values.
+
+    Arguments and errors are those of `to_plain`.
+    """
+    made = _Copying(path).copied(value, path)
+    if made[2] > MAX_VALUES:
+        raise NotJSON(pointer(path), Said("too_many", most=MAX_VALUES))
+    return made
 
 
 def to_tree(value: object) -> Any:  # noqa: ANN401 - any JSON value
@@ -56,19 +67,24 @@ def to_tree(value: object) -> Any:  # noqa: ANN401 - any JSON value
 
 
 def is_small(value: object) -> bool:
-    """Say whether `value` is no more than a small tree, without looking at any of its values.
+    """Return whether `value` is a small tree of exact dicts, lists and tuples.
 
-    What is not, may be a huge one made of few parts; `to_plain` can tell, which sees a part once.
+    No value in it is looked at. If it is not small, it may be a huge value made of few parts;
+    `to_plain` finds out, because it copies each part once.
     """
-    left, parts = _FEW_PARTS, [value]
+    left = _FEW_VALUES
+    parts: list[Any] = [value]
     for part in parts:
-        if isinstance(part, _CONTAINERS):
+        kind = type(part)
+        if kind is dict or kind in _ARRAYS:
             left -= len(part)
             if left <= 0:
                 return False
-            for each in part.values() if isinstance(part, dict) else part:
+            for each in part.values() if kind is dict else part:
                 if type(each) not in _LEAVES:
                     parts.append(each)  # noqa: PERF401 - to be met in this very loop
+        elif kind not in _LEAVES:
+            return False
     return True
 
 
@@ -76,43 +92,98 @@ def is_small(value: object) -> bool:
 _Made: TypeAlias = tuple[Any, int, int]
 
 
-def _plain(value: object, path: Path, done: dict[int, _Made]) -> _Made:
-    if isinstance(value, Enum):
-        value = value.value
+class _Copying:
+    """The copying of one payload. `top` is the path of the whole."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.met = 1
+        #: What each array or object became, by its id. The object is kept so that no other gets
+        #: the same id.
+        self.done: dict[int, tuple[object, _Made]] = {}
+
+    def copied(self, value: Any, path: Path) -> _Made:  # noqa: ANN401 - any value
+        """Return what a value at a path becomes. Raises NotJSON."""
+        kind = type(value)
+        if kind in _LEAVES:
+            return _leaf(value, path), 0, 1
+        if issubclass(kind, Enum):
+            value = _value_of(value, path)
+            kind = type(value)
+            if kind in _LEAVES:
+                return _leaf(value, path), 0, 1
+        if kind is Decimal:
+            return _of_decimal(value, path), 0, 1
+        # By its type: what an object says of its class may be a lie.
+        if not issubclass(kind, _CONTAINERS):
+            raise NotJSON(pointer(path), Said("no_form", kind=kind.__name__))
+        known = self.done.get(id(value))
+        if len(path) + (1 if known is None else known[1][1]) > MAX_DEPTH:
+            raise NotJSON(pointer(path), Said("too_deep", most=MAX_DEPTH))
+        if known is None:
+            make = self._object if issubclass(kind, dict) else self._array
+            known = self.done[id(value)] = value, make(value, path)
+        return known[1]
+
+    def _object(self, value: dict[Any, Any], path: Path) -> _Made:
+        members = list(dict.items(value))
+        self._meet(len(members))
+        copy, height, size = {}, 0, 1
+        for name, each in members:
+            if type(name) is not str:
+                raise NotJSON(pointer(path), Said("no_name", kind=type(name).__name__))
+            _text(name, path)
+            if type(each) is str and each.isascii():  # as most are
+                copy[name] = each
+                size += 1
+                continue
+            copy[name], levels, values = self.copied(each, (*path, name))
+            height, size = max(height, levels), size + values
+        return copy, height + 1, size
+
+    def _array(self, value: list[Any] | tuple[Any, ...], path: Path) -> _Made:
+        base: Any = list if issubclass(type(value), list) else tuple
+        items = base.__getitem__(value, slice(None))
+        self._meet(len(items))
+        copy, height, size = [], 0, 1
+        for index, each in enumerate(items):
+            part, levels, values = self.copied(each, (*path, index))
+            copy.append(part)
+            height, size = max(height, levels), size + values
+        return copy, height + 1, size
+
+    def _meet(self, values: int) -> None:
+        """Count values before they are copied. Raises NotJSON if there are too many."""
+        self.met += values
+        if self.met > MAX_VALUES:
+            raise NotJSON(pointer(self.top), Said("too_many", most=MAX_VALUES))
+
+
+def _value_of(member: Enum, path: Path) -> Any:  # noqa: ANN401 - any value
+    """Return the value of a member of an Enum, which may be a member again.
+
+    Its class may compute it, so it may fail, or return itself.
+    """
+    value: Any = member
+    try:
+        for _ in range(MAX_DEPTH):
+            value = value.value
+            if not issubclass(type(value), Enum):
+                return value
+    except Exception as error:
+        raise NotJSON(pointer(path), Said("no_form", kind=type(member).__name__)) from error
+    raise NotJSON(pointer(path), Said("no_form", kind=type(member).__name__))
+
+
+def _leaf(value: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
     kind = type(value)
-    if value is None or kind is bool:
-        return value, 0, 1
-    if kind is int:
-        return _integer(value, path), 0, 1  # type: ignore[arg-type]  # narrowed by kind
     if kind is str:
-        return _text(value, path), 0, 1  # type: ignore[arg-type]  # narrowed by kind
-    if kind is float or isinstance(value, Decimal):
-        return _number(value, path), 0, 1  # type: ignore[arg-type]  # narrowed by kind
-    if not isinstance(value, _CONTAINERS):
-        raise NotJSON(pointer(path), Said("no_form", kind=kind.__name__))
-    height = done[id(value)][1] if id(value) in done else 1
-    if len(path) + height > MAX_DEPTH:
-        raise NotJSON(pointer(path), Said("too_deep", most=MAX_DEPTH))
-    if id(value) not in done:
-        done[id(value)] = _container(value, path, done)
-    return done[id(value)]
-
-
-def _container(
-    value: dict[Any, Any] | list[Any] | tuple[Any, ...], path: Path, done: dict[int, _Made]
-) -> _Made:
-    made: list[_Made] = []
-    keys: list[Any] = list(value) if isinstance(value, dict) else list(range(len(value)))
-    for key in keys:
-        if isinstance(value, dict):
-            if type(key) is not str:
-                raise NotJSON(pointer(path), Said("no_name", kind=type(key).__name__))
-            _text(key, path)
-        made.append(_plain(value[key], (*path, key), done))
-    copies = [copy for copy, _, _ in made]
-    copy = dict(zip(keys, copies, strict=True)) if isinstance(value, dict) else copies
-    height = 1 + max((height for _, height, _ in made), default=0)
-    return copy, height, 1 + sum(size for _, _, size in made)
+        return _text(value, path)
+    if kind is int:
+        return _integer(value, path)
+    if kind is float and not math.isfinite(value):
+        raise NotJSON(pointer(path), _NOT_FINITE)
+    return value
 
 
 def _text(text: str, path: Path) -> str:
@@ -130,14 +201,6 @@ def _integer(number: int, path: Path) -> int:
     return number
 
 
-def _number(number: float | Decimal, path: Path) -> float:
-    if isinstance(number, Decimal):
-        return _of_decimal(number, path)
-    if not math.isfinite(number):
-        raise NotJSON(pointer(path), _NOT_FINITE)
-    return number
-
-
 def _of_decimal(number: Decimal, path: Path) -> float:
     """Return the whole number that a Decimal is, or else the nearest float that is none either."""
     if not number.is_finite():
@@ -152,8 +215,25 @@ def _of_decimal(number: Decimal, path: Path) -> float:
     return nearest
 
 
+def size_of(value: object) -> tuple[int, int]:
+    """Return how many values a plain value has, and how many characters of text."""
+    values = characters = 0
+    left = [value]
+    while left:
+        each = left.pop()
+        values += 1
+        if isinstance(each, str):
+            characters += len(each)
+        elif isinstance(each, dict):
+            characters += sum(map(len, each))
+            left.extend(each.values())
+        elif isinstance(each, list):
+            left.extend(each)
+    return values, characters
+
+
 def value_at(payload: Any, path: Path) -> Any:  # noqa: ANN401 - any JSON value
-    """Return the part of `payload` at `path`, members of an Enum as their values."""
+    """Return the part of a plain payload at `path`."""
     for part in path:
         payload = payload[part]
-    return payload.value if type(payload) not in _LEAVES and isinstance(payload, Enum) else payload
+    return payload

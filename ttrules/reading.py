@@ -41,9 +41,23 @@ LONGEST: Final = 256 << 20
 BLANK: Final = b" \t\r\n"
 TOO_LONG: Final = Said("too_long")
 _LINES: Final = re.compile(r"\.(?:jsonl|ndjson)(?:\.gz)?$", re.IGNORECASE)
-_BOM: Final = b"\xef\xbb\xbf"
-_WIDE: Final = (b"\xff\xfe", b"\xfe\xff")
+#: The byte order mark of UTF-8, which a text may begin with (RFC 8259, section 8.1, lets a parser
+#: ignore it): files, request bodies and standard input alike.
+BOM: Final = b"\xef\xbb\xbf"
 _GZIP: Final = b"\x1f\x8b"
+#: How texts begin that are not JSON in UTF-8, and what they are. A longer beginning comes first.
+_CODINGS: Final = (
+    (b"\xff\xfe\0\0", "UTF-32"),
+    (b"\0\0\xfe\xff", "UTF-32"),
+    (b"\xff\xfe", "UTF-16"),
+    (b"\xfe\xff", "UTF-16"),
+    (_GZIP, "gzip"),
+    (b"\x28\xb5\x2f\xfd", "zstd"),
+    (b"BZh", "bzip2"),
+    (b"\xfd7zXZ\0", "xz"),
+    (b"PK\x03\x04", "zip"),
+    *((b"x" + level, "zlib") for level in (b"\x01", b"\x5e", b"\x9c", b"\xda")),
+)
 #: Bytes that only continue a character of UTF-8: the others are as many as the characters.
 _CONTINUING: Final = bytes(range(0x80, 0xC0))
 _STRING_REST: Final = rb'[^"\\]*+(?:\\.[^"\\]*+)*+'
@@ -88,6 +102,17 @@ class Span(NamedTuple):
 Part: TypeAlias = Unreadable | Payload | Lines | Span
 #: What a source may hold: ``any`` number of payloads; ``patches``, which may be arrays; ``one``.
 Form: TypeAlias = Literal["any", "patches", "one"]
+
+
+def coding_of(text: bytes) -> str | None:
+    """Return the name of the coding or compression that a text begins with; None for UTF-8."""
+    for beginning, name in _CODINGS:
+        if text.startswith(beginning):
+            return name
+    if b"\0" not in text[:4]:
+        return None
+    # JSON begins with two ASCII characters at least, which zeros stand between.
+    return "UTF-32" if text[:4].count(b"\0") > 2 else "UTF-16"  # noqa: PLR2004 - of four bytes
 
 
 class Reading:
@@ -136,10 +161,11 @@ class Reading:
             self._size = 0
             blocks = _inflated(chain((first,), blocks))
             first = _at_least(4, blocks)
-        if first.startswith(_WIDE) or b"\0" in first[:4]:
-            yield Unreadable(1, 1, Said("wide"))
+        coding = coding_of(first)
+        if coding in {"UTF-16", "UTF-32"}:
+            yield Unreadable(1, 1, Said("wide", coding=coding))
             return
-        blocks = chain((first.removeprefix(_BOM),), blocks)
+        blocks = chain((first.removeprefix(BOM),), blocks)
         if self.form == "one":
             yield _document(blocks)
             return
@@ -174,7 +200,7 @@ def _stretch(span: Span) -> Iterator[bytes]:
     """Yield the bytes of the lines that begin in a stretch of a file."""
     with Path(span.path).open("rb") as file:
         outside = span.start > 0
-        begin = len(_BOM) if file.read(len(_BOM)) == _BOM else 0
+        begin = len(BOM) if file.read(len(BOM)) == BOM else 0
         # Past the first stretch, a line begins with it where a line feed is before it.
         at = span.start - 1 if outside else begin
         file.seek(at)

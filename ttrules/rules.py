@@ -24,10 +24,11 @@ from ttrules.codes import (
     pointer,
 )
 from ttrules.compile import ANNOTATION
-from ttrules.errors import EngineFailed
+from ttrules.errors import EngineFailed, NotJSON
 from ttrules.findings import Finding, Report
 from ttrules.plain import is_small, to_plain, value_at
 from ttrules.sites import Site, closed, has_unseen, quick, sites
+from ttrules.slices import is_bounded, sliced_errors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,10 +37,8 @@ if TYPE_CHECKING:
 
     from ttrules.codes import Engine, Severity, Unsupported
     from ttrules.plain import Path
+    from ttrules.slices import RawError
 
-#: One failure as both engines tell it: where in the payload, where in the schema, and, for a
-#: missing member, its name.
-RawError: TypeAlias = tuple["Path", "Path", str | None]
 #: A finding with the path that its pointer spells, by which findings are sorted.
 Placed: TypeAlias = tuple["Path", Finding]
 
@@ -74,14 +73,19 @@ class Rules:
         #: Whether a payload has nothing to report at all, not even a warning. It raises, or says
         #: no, for all others: then `report` knows.
         self.passes: Callable[[Any], bool] = _engine(quick(self._closed)).is_valid
+        if not is_bounded(self._closed):
+            is_valid = self.passes
+            self.passes = lambda payload: is_small(payload) and is_valid(payload)
 
     def cell(self, entity: str, field: str) -> Site:
         """Return the Site of a cell in this process, or that of an unknown member."""
         unknown = Site(kind="unknown_field", keyword="not", entity=entity)
         return self._cells.get((entity, field), unknown)
 
-    def report(self, payload: object, unsupported: Unsupported, engine: Engine) -> Report:
-        """Return the Report on `payload`.
+    def report(
+        self, payload: object, unsupported: Unsupported, engine: Engine, most: int | None = None
+    ) -> Report:
+        """Return the Report on `payload`, with at most `most` findings.
 
         Raises NotJSON when the payload holds what JSON cannot, EngineFailed when an engine breaks.
         """
@@ -91,24 +95,28 @@ class Rules:
                     return self._fine
             except Exception:  # noqa: BLE001, S110 - `findings` stops at the same, and tells it
                 pass
-        return make_report(self.process, self.findings(payload, unsupported, engine))
+        return make_report(self.process, self.findings(payload, unsupported, engine), most)
 
     def findings(
         self, payload: object, unsupported: Unsupported, engine: Engine = "fast"
     ) -> list[Placed]:
         """Return every finding on `payload` with its path, in order. Raises as `report` does."""
-        if engine == "fast":
-            if self._unseen or not is_small(payload):
-                to_plain(payload)
+        if engine == "fast" and not self._unseen and is_small(payload):
             try:
-                raw = self._by_fast(payload)
-            except Exception:  # noqa: BLE001 - whatever it stopped at, to_plain knows it or nobody
-                payload = to_plain(payload)
-                raw = self._guarded(self._by_fast, payload)
-        else:
-            payload = to_plain(payload)
-            raw = self._guarded(self._by_reference, payload)
-        return self._judge(payload, raw, unsupported)
+                return self._judge(payload, self._by_fast(payload), unsupported, is_plain=False)
+            except NotJSON:
+                raise
+            except Exception:  # noqa: BLE001, S110 - to_plain finds what the engine stopped at
+                pass
+        payload = to_plain(payload)
+        run = self._by_fast if engine == "fast" else self._by_reference
+        try:
+            small = is_small(payload)
+            raw = list(run(payload) if small else sliced_errors(payload, self._closed, run))
+        except Exception as error:
+            message = f"the engine stopped at a payload of {self.process}: {type(error).__name__}"
+            raise EngineFailed(message) from error
+        return self._judge(payload, raw, unsupported, is_plain=True)
 
     def _by_fast(self, payload: object) -> list[RawError]:
         raw: list[RawError] = []
@@ -129,20 +137,18 @@ class Rules:
             self._reference = reference_validator(self._closed)
         return list(raw_errors(self._reference, payload))
 
-    def _guarded(
-        self, engine: Callable[[object], list[RawError]], payload: object
-    ) -> list[RawError]:
-        """Return what an engine says of a plain payload. Raises EngineFailed when it breaks."""
-        try:
-            return engine(payload)
-        except Exception as error:
-            message = f"the engine stopped at a payload of {self.process}: {type(error).__name__}"
-            raise EngineFailed(message) from error
-
     def _judge(
-        self, payload: object, raw: Iterable[RawError], unsupported: Unsupported
+        self,
+        payload: object,
+        raw: list[RawError],
+        unsupported: Unsupported,
+        *,
+        is_plain: bool,
     ) -> list[Placed]:
-        """Turn raw errors into findings: one defect, one finding."""
+        """Turn raw errors into findings: one defect, one finding.
+
+        Raises NotJSON for what a payload that is not plain holds where the engine did not look.
+        """
         worst: dict[Path, tuple[int, Site, Any]] = {}
         found: list[Placed] = []
         is_any_unknown = False
@@ -164,16 +170,16 @@ class Rules:
                     found += self._undetermined(path, site)
                 case kind:
                     path = path if len(path) >= site.depth else (*path, "")  # noqa: PLW2901
-                    value = value_at(payload, path)
-                    if type(value) not in _WHOLE:
+                    if not is_plain and type(value := value_at(payload, path)) not in _WHOLE:
                         to_plain(value, path)
                     found += self.unwanted(path, site, unsupported)
                     is_any_unknown = is_any_unknown or kind == "unknown_field"
         for path, (rank, site, value) in worst.items():
-            if type(value) not in _WHOLE:
+            if not is_plain and type(value) not in _WHOLE:
                 to_plain(value, path)
             code = PRECEDENCE[rank]
             found.append((path, self.finding(code, path, site, expectation(code, site.node))))
+        found = _without_items(found, raw)
         found.sort(key=_order)
         if is_any_unknown:
             self.suggest(found)
@@ -235,17 +241,18 @@ class Rules:
         return tuple.__new__(Finding, members)
 
 
-def make_report(process: str | None, placed: Iterable[Placed]) -> Report:
-    """Return the Report that holds these findings, kept in their order."""
+def make_report(process: str | None, placed: Iterable[Placed], most: int | None = None) -> Report:
+    """Return the Report with these findings, kept in their order: the first `most` of them."""
     sorts: dict[str, list[Finding]] = {"error": [], "warning": [], "undetermined": []}
     for _, finding in placed:
         sorts[finding.severity].append(finding)
-    return Report(
+    report = Report(
         process=process,
         violations=tuple(sorts["error"]),
         warnings=tuple(sorts["warning"]),
         undetermined=tuple(sorts["undetermined"]),
     )
+    return report if most is None else report.first(most)
 
 
 def _engine(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
@@ -257,6 +264,18 @@ def _engine(schema: dict[str, Any]) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(
         schema, mask="", pattern_options=jsonschema_rs.RegexOptions()
     )
+
+
+def _without_items(found: list[Placed], raw: list[RawError]) -> list[Placed]:
+    """Return findings without those on what is in a list that is too long."""
+    too_long = {path for path, where, _ in raw if where[-1] == "maxItems"}
+    if not too_long:
+        return found
+    return [
+        (path, finding)
+        for path, finding in found
+        if not any(path[:length] in too_long for length in range(len(path)))
+    ]
 
 
 def _order(placed: Placed) -> tuple[Path, str]:

@@ -6,8 +6,10 @@ No body is ever stored unvalidated, and no input is ever answered with a 5xx.
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import socket
+import zlib
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -63,13 +65,17 @@ MALFORMED: dict[str, bytes] = {
     "too large a number": b'{"priority":1e400}',
     "too long a number": b'{"priority":' + b"1" * 5_000 + b"}",
     "lone surrogate": b'{"name":"\\ud800"}',
-    "NUL": b'{"name":"a\\u0000b"}',
     "raw NUL": b'{"name":"a\0b"}',
     "not UTF-8": b'{"name":"\xff"}',
     "UTF-16": '{"name":"a"}'.encode("utf-16"),
-    "byte order mark": b"\xef\xbb\xbf" + VALID,
+    "UTF-32": '{"name":"a"}'.encode("utf-32"),
+    "UTF-16 without a mark": VALID.decode().encode("utf-16-be"),
+    "UTF-32 without a mark": VALID.decode().encode("utf-32-le"),
+    "gzip": gzip.compress(VALID),
+    "zlib": zlib.compress(VALID),
+    "two byte order marks": b"\xef\xbb\xbf" * 2 + VALID,
     "deep": b"[" * 33 + b"]" * 33,
-    "very deep": b"[" * 60_000,
+    "very deep": b"[" * 15_000,
     "deep objects": b'{"a":' * 33 + b"1" + b"}" * 33,
     "single quotes": b"{'a': 1}",
     "comment": b'{"a": 1} // x',

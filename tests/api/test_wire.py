@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import json
+import lzma
+import zlib
 from http import HTTPStatus
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jsonschema_rs
 import pytest
@@ -12,14 +16,20 @@ import pytest
 from server.document import as_json_schema, load
 from server.errors import BY_STATUS, KINDS, Refused, error_body
 from server.sentences import Told
-from server.wire import MAX_DEPTH, dumps, loads, refusal
+from server.wire import dumps, loads, refusal
 from ttrules.book import shipped
+from ttrules.codes import MAX_DEPTH, MAX_VALUES
+from ttrules.plain import measured
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: Texts that are no JSON to us, each with the line and the column where that shows.
 PLACES: list[tuple[str, tuple[int, int]]] = [
     ("{", (1, 2)),
     ('{"a": 1,\n}', (2, 1)),
-    ("\ufeff{}", (1, 1)),
+    ("\ufeff\ufeff{}", (1, 1)),
+    ("\ufeff{]", (1, 2)),
     ('["\U0001f422", NaN]', (1, 7)),
     ('["NaN", -Infinity]', (1, 9)),
     ("[NaNcy]", (1, 2)),
@@ -28,7 +38,6 @@ PLACES: list[tuple[str, tuple[int, int]]] = [
     ('["' + "1" * 5_000 + '", 1.5, ' + "1" * 5_000 + ".", (1, 5_011)),
     ('{"a": {"b": 1, "b": 2}, "a": 1}', (1, 16)),
     ('{"b": {}, "b": {"a": 1,\n "\\u0061": 2}}', (2, 2)),
-    ('["a", "\\\\u0000",\n"\\u0000"]', (2, 1)),
     ('["\\ud83d\\udc22", "\\ud800"]', (1, 18)),
     ('{"ż": ' + "[" * MAX_DEPTH, (1, 7 + MAX_DEPTH - 1)),
 ]
@@ -51,7 +60,9 @@ class TestLoads:
             None,
             {"a": [{"b": None}], "\\": '"[{'},
             "\\u0000",
-            "\x7f\u2028",
+            "\0\x7f\u2028",
+            {"\0": 2**63, "a": [-(2**63) - 1, 1e300]},
+            {'"': '"', "b": '\\"'},
         ],
     )
     def test_values(self, value: Any) -> None:
@@ -88,6 +99,58 @@ class TestLoads:
                 loads(raw)
 
     @pytest.mark.parametrize(
+        ("body", "coding"),
+        [
+            ("{}".encode("utf-16"), "UTF-16"),
+            ("{}".encode("utf-16-le"), "UTF-16"),
+            ("{}".encode("utf-16-be"), "UTF-16"),
+            ("{}".encode("utf-32"), "UTF-32"),
+            ("{}".encode("utf-32-le"), "UTF-32"),
+            ("{}".encode("utf-32-be"), "UTF-32"),
+            (b"\0\0\xfe\xff", "UTF-32"),
+            (gzip.compress(b"{}", mtime=0), "gzip"),
+            (zlib.compress(b"{}", 1), "zlib"),
+            (zlib.compress(b"{}", 9), "zlib"),
+            (bz2.compress(b"{}"), "bzip2"),
+            (lzma.compress(b"{}"), "xz"),
+            (b"PK\x03\x04", "zip"),
+            (b"\x28\xb5\x2f\xfd", "zstd"),
+        ],
+    )
+    def test_codings(self, body: bytes, coding: str) -> None:
+        """A body in another coding, or compressed, is refused with the name of what it is."""
+        with pytest.raises(Refused) as refused:
+            loads(body)
+        assert refused.value == Refused("invalidBody", Told("coded", coding=coding), at=(1, 1))
+
+    def test_byte_order_mark(self) -> None:
+        """A body may begin with the byte order mark of UTF-8, which is no part of its text."""
+        assert loads(b'\xef\xbb\xbf{"a": "\xef\xbb\xbf"}') == {"a": "\ufeff"}
+
+    @pytest.mark.parametrize(
+        ("first", "each", "last"),
+        [
+            (b"[1", b",1", b"]"),
+            (b"[{}", b', { \n} , "a,[{"', b"]"),
+            (b"[[ ]", b',[[], "\\",[{"]', b"]"),
+            (b'{"a": 1', b',"\\",%d": {"x,": ","}', b"}"),
+            (b'["' + b"\\\\,[" * 300_000 + b'"', b",[1.5]", b"]"),
+            (b'["' + b",[{" * 300_000 + b'"', b"," + b" " * 40 + b"null", b"]"),
+        ],
+    )
+    def test_number_of_values(self, first: bytes, each: bytes, last: bytes) -> None:
+        """A body may have MAX_VALUES values, whatever signs stand in its texts, and no more."""
+        values = [
+            measured(loads(first + b"".join(_numbered(each, count)) + last))[2] for count in (1, 2)
+        ]
+        step = values[1] - values[0]
+        count = (MAX_VALUES - values[0]) // step + 1
+        assert measured(loads(first + b"".join(_numbered(each, count)) + last))[2] <= MAX_VALUES
+        with pytest.raises(Refused) as refused:
+            loads(first + b"".join(_numbered(each, count + 1)) + last)
+        assert refused.value == Refused("contentTooLarge", Told("values", most=MAX_VALUES))
+
+    @pytest.mark.parametrize(
         "value", [["[{" * 99], {'"\\"[{' * 99: "]}" * 99}, [{"a": 1}] * 99, ["\\", "[" * 99]]
     )
     def test_brackets(self, value: Any) -> None:
@@ -99,9 +162,12 @@ class TestLoads:
         [
             b'{"a": "\\ud800"}',
             b'{"\\udc00": 1}',
-            b'{"a": "\\u0000"}',
-            b'{"a\\u0000": 1}',
             b'"\0"',
+            b'{"a": 1, "b": 2, "a": "\\u0022"}',
+            b'{"\\u0022": 1, "\\"": 2}',
+            b'{"a": 1, "a": "\\""}',
+            b'["\\',
+            b'"" "" "" ""',
             b"1e999",
             b"-1e999",
             b"[Infinity]",
@@ -120,6 +186,12 @@ class TestLoads:
             loads(raw)
         assert refused.value.code == "invalidBody"
         assert refused.value.message
+
+
+def _numbered(each: bytes, count: int) -> Iterator[bytes]:
+    """Yield a part of a body so often, with the number of each in its place for one."""
+    for number in range(count):
+        yield each.replace(b"%d", b"%d" % number)
 
 
 class TestErrors:
@@ -165,6 +237,29 @@ class TestErrors:
             assert (answer.status, json.loads(answer.body)) == (kind.status, body)
         assert len(body["violations"]) == len(found.violations)
         assert [each["pointer"] for each in body["warnings"]] == ["/no such"]
+
+    @pytest.mark.parametrize(("size", "listed"), [(10, 100), (5_000, 72), (100_000, 72)])
+    def test_many_findings(self, size: int, listed: int) -> None:
+        """An Error lists 100 findings or 64 KB of them, errors first, and says how many there are.
+
+        Names that are too long are cut.
+        """
+        names = [f"{number:0{size}}" for number in range(90)]
+        payload = {"note": [{}] * 50, **dict.fromkeys(names, 1)}
+        found = shipped().validate(payload, "Complaint Add")
+        refused = Refused(
+            "requirementsNotMet", violations=found.violations, warnings=found.warnings
+        )
+        body = error_body(refused)
+        count = len(found.violations) + 90
+        assert body["findingCount"] == count > 140
+        shown = len(body["violations"]) + len(body["warnings"])
+        assert len(body["violations"]) == len(found.violations)
+        assert shown == listed
+        assert all(len(each["pointer"]) <= 1_025 for each in body["warnings"])
+        assert len(dumps(body)) < 65_536
+        assert body["message"] == Told("some_listed", listed=shown, count=count)
+        assert error_body(refused, "pl")["findingCount"] == count
 
     def test_equality(self) -> None:
         """A refusal is another one when code and particulars are the same."""

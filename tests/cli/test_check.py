@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ttrules.book import Book, shipped
+from ttrules.codes import MAX_DEPTH
 from ttrules.example import example
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ UNREADABLE = {
     b'{"a": "\\ud800"}': (1, 8),
     b'\xff\xfe{\x00"\x00': (1, 1),
     b'{"a": ' + b"[" * 3_000 + b"]" * 3_000 + b"}": (1, 1_031),
-    DEEP: (1, 31 + 99),
+    DEEP: (1, 30 + MAX_DEPTH),
 }
 
 
@@ -86,7 +87,12 @@ class TestUnreadable:
 
     def test_greatest_depth(self, run: Run) -> None:
         """What is nested as deep as may be is judged, in either engine."""
-        text = b'{"ticketType":"Complaint","x":' + b"[" * 99 + b"]" * 99 + b"}"
+        text = (
+            b'{"ticketType":"Complaint","x":'
+            + b"[" * (MAX_DEPTH - 1)
+            + b"]" * (MAX_DEPTH - 1)
+            + b"}"
+        )
         for engine in ("fast", "reference"):
             assert run("check", "--engine", engine, "-", stdin=text).code == 1
 

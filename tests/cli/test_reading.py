@@ -61,8 +61,8 @@ SOURCES: dict[bytes, list[Part]] = {
     b'{"a":1}\n{"b"': [Lines(b'{"a":1}\n'), Lines(b'{"b"')],
     b'{\n"a":1}': [Payload(1, 1, b'{\n"a":1}')],
     b"nonsense\n{}": [Payload(1, 1, b"nonsense\n{}")],
-    b'\xff\xfe{\0"\0': [Unreadable(1, 1, "is not UTF-8, but UTF-16 or UTF-32 by its first bytes")],
-    b'{\0"\0a\0': [Unreadable(1, 1, "is not UTF-8, but UTF-16 or UTF-32 by its first bytes")],
+    b'\xff\xfe{\0"\0': [Unreadable(1, 1, "is not UTF-8 but UTF-16, by its first bytes")],
+    b'{\0"\0a\0': [Unreadable(1, 1, "is not UTF-8 but UTF-16, by its first bytes")],
 }
 
 
