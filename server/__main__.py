@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import prometheus_client
-from sqlalchemy.exc import DBAPIError
 
 from server import document, operators, outbox, sandbox
 from server.config import BadSetting, Config, read_config
 from server.delivery import Delivery
+from server.errors import Refused
 from server.listening import listen
 from server.mending import mending
 from server.observe import Metrics, log_to_standard_error
@@ -95,7 +95,7 @@ def application() -> App:
 
     config = read_config(os.environ)
     log_to_standard_error(config.log_level)
-    return make(config, Store(config.database_url).open())
+    return make(config, _new_store(config).open())
 
 
 @cli.command()
@@ -119,8 +119,8 @@ def deliver() -> None:
         click.echo("Delivering events")
         sys.stdout.flush()
         while not ended.wait(_LOOK):
-            with suppress(DBAPIError):  # it is away, and delivery waits for it
-                metrics.fill(store.read_now(outbox.depth))
+            with suppress(Refused):  # the store has logged why, and delivery waits for it
+                metrics.fill(store.ask(outbox.depth).result())
         delivery.stop()
 
 
@@ -205,11 +205,17 @@ def list_command() -> None:
 
 @contextmanager
 def _store(config: Config | None = None) -> Iterator[Store]:
-    store = Store((config or read_config(os.environ)).database_url)
+    store = _new_store(config or read_config(os.environ))
     try:
         yield store
     finally:
         store.close()
+
+
+def _new_store(config: Config) -> Store:
+    return Store(
+        config.database_url, timeout=config.database_timeout, query_timeout=config.query_timeout
+    )
 
 
 def master_key(config: Config, store: Store) -> bytes:

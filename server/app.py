@@ -34,7 +34,7 @@ from server.errors import BY_STATUS, Refused
 from server.events import Events
 from server.hub import Hub
 from server.limits import NOTED, Limits, send_answer
-from server.observe import Metrics
+from server.observe import Figures, Metrics
 from server.tickets import Tickets
 from server.wire import dumps, refusal
 from ttrules.book import shipped
@@ -136,9 +136,12 @@ def _sides(
     """Yield the sides, with the function of each operation by its operationId."""
     shapes = specs[0]["components"]["schemas"]
     events = Events(shipped().data["lifecycle"], shapes)
-    tickets = Tickets(store, shipped(), events, wake)
+    known, most = document.known(specs[0]), config.max_answer
+    tickets = Tickets(store, shipped(), events, wake, known=known, most=most)
     hub = Hub(store, config, shapes, events, wake)
-    any_tickets = Tickets(store, backoffice.book(), events, wake, by="provider")
+    any_tickets = Tickets(
+        store, backoffice.book(), events, wake, by="provider", known=known, most=most
+    )
     outgoing = backoffice.Outgoing(store, wake)
     roles: dict[Role, dict[str, Operation]] = {
         "operator": {
@@ -231,6 +234,7 @@ def _add_pages(
 
     `public` has the documents by their base paths.
     """
+    figures = Figures(lambda: store.ask(outbox.depth))
     texts = {base: dumps(each) for base, each in public.items()}
     offered = [
         {"name": each["info"]["title"], "url": f"{prefix}{base}/openapi.json"}
@@ -243,13 +247,13 @@ def _add_pages(
 
     @pages.get("/health/ready")
     def ready() -> flask.Response:
-        store.read_now(lambda connection: connection.exec_driver_sql("SELECT 1"))
+        store.check()
         return flask.jsonify(status="ready", version=_version())
 
     @pages.get("/metrics")
     def numbers() -> flask.Response:
         metrics.waiting.set(store.waiting)
-        metrics.fill(store.read_now(outbox.depth))
+        figures.fill(metrics)
         shown = prometheus_client.generate_latest(metrics.registry)
         return flask.Response(shown, content_type=prometheus_client.CONTENT_TYPE_LATEST)
 

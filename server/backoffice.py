@@ -14,16 +14,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from server import outbox
 from server.errors import Refused
-from server.filtering import (
-    DEFAULT_LIMIT,
-    MOST,
-    OPERATOR,
-    instants,
-    read_parameters,
-    whole,
-    words,
-)
+from server.filtering import MOST, OPERATOR, choice, instants, listed, read_parameters, whole
+from server.kept import check_operators
 from server.sentences import Told
+from server.ticket_query import DEFAULT_LIMIT
 from server.tickets import stamp
 from server.wire import Answer, dumps
 from ttrules import Book
@@ -57,15 +51,17 @@ class Outgoing:
     async def list(self, asked: Asked) -> Answer:
         """GET /event: 200 with what became of events, the newest first."""
         given = read_parameters(asked.query, "state", OPERATOR, "limit")
-        state = given.get("state")
-        if state is not None and state not in STATES:
-            raise Refused("invalidQuery", Told("choose", name="state", values=", ".join(STATES)))
-        names = frozenset(words(given[OPERATOR])) if OPERATOR in given else None
+        state = choice("state", given["state"], STATES) if "state" in given else None
+        names = frozenset(listed(OPERATOR, given[OPERATOR])) if OPERATOR in given else None
         most = whole("limit", given.get("limit", str(DEFAULT_LIMIT)), 1, MOST)
-        rows = await self._store.read(
-            lambda c: outbox.listed(c, state=state, names=names, most=most)
-        )
-        return Answer(status=200, body=dumps([_told(row) for row in rows]))
+
+        def ask(connection: Connection, _: object) -> list[dict[str, Any]]:
+            """Read the events."""
+            check_operators(connection, names)
+            rows = outbox.listed(connection, state=state, names=names, most=most)
+            return [_told(row) for row in rows]
+
+        return Answer(status=200, body=dumps(await self._store.scan(asked.operator, ask)))
 
     async def retrieve(self, asked: Asked) -> Answer:
         """GET /event/{id}: 200 with one event."""

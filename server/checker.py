@@ -19,7 +19,7 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 
 from server.errors import Refused
-from server.filtering import read_parameters
+from server.filtering import choice, read_parameters
 from server.languages import language_of, spoken
 from server.sentences import Told
 from server.wire import Answer, dumps, loads
@@ -99,9 +99,7 @@ class Checker:
     def _wanted(self, query: bytes) -> _Wanted:
         """Return what a query asks for. Raises Refused(invalidQuery)."""
         given = read_parameters(query, "process", "strict")
-        if given.get("strict", "true") not in _FLAGS:
-            _refuse(Told("choose", name="strict", values=", ".join(_FLAGS)))
-        is_strict = _FLAGS[given.get("strict", "false")]
+        is_strict = _FLAGS[choice("strict", given.get("strict", "false"), _FLAGS)]
         process = given.get("process")
         if process is not None:
             try:

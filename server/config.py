@@ -127,11 +127,12 @@ def _database(value: str) -> str:
     elif scheme not in {"sqlite", "postgresql+psycopg"}:
         raise ValueError
     try:
-        name = make_url(value).database
+        url = make_url(value)
     except ArgumentError:
         raise ValueError from None
-    if scheme == "sqlite" and name in {None, "", ":memory:"}:
-        raise ValueError  # each connection would have tickets of its own
+    # In memory each connection would have tickets of its own; options could name another file.
+    if scheme == "sqlite" and (url.database in {None, "", ":memory:"} or url.query):
+        raise ValueError
     return value
 
 
@@ -159,6 +160,26 @@ class Config:
         _database,
         "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
         "Where tickets are kept.",
+    )
+    database_timeout: float = _setting(
+        "3",
+        _seconds,
+        "seconds",
+        "How long the server waits for the database: to connect, for a statement, for a lock. After"
+        " that it answers 503.",
+    )
+    query_timeout: float = _setting(
+        "2",
+        _seconds,
+        "seconds",
+        "How long one query of a list may take. After that it is answered with 503.",
+    )
+    max_answer: int = _setting(
+        "8M",
+        _size,
+        "a size such as 8M",
+        "The most that a list answers at a time: its page ends before the ticket that would exceed"
+        " it. One ticket is always answered.",
     )
     host: str = _setting("127.0.0.1", str, "an address", "The address to listen at.")
     port: int = _setting("8080", _port, "a port", "The port; 0 takes any that is free.")

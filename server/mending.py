@@ -12,7 +12,8 @@ from sqlalchemy.exc import DBAPIError
 from server.config import BadSetting
 from server.operators import BadName, NoSuchOperator, OperatorExists
 from server.schema import NewerSchema
-from server.store import Locked, NotMigrated
+from server.sqlite_file import Locked
+from server.store import NotMigrated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

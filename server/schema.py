@@ -164,6 +164,9 @@ event = Table(
             ("event_due", ("operator", "due", "number"), "state = 'pending'"),
             ("event_first", ("ticket", "seq"), "state = 'pending'"),
             ("event_settled", ("settled",), "state <> 'pending'"),
+            # What /metrics counts.
+            ("event_waiting", ("raised",), "state = 'pending'"),
+            ("event_dead", ("number",), "state = 'dead'"),
         )
     ),
 )
@@ -202,8 +205,14 @@ def _second(connection: Connection) -> None:
     event.create(connection)
 
 
+def _third(connection: Connection) -> None:
+    """Count events by indexes."""
+    for index in event.indexes:
+        index.create(connection, checkfirst=True)
+
+
 #: What each version of the schema does to one of the version before it.
-MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (_first, _second)
+MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (_first, _second, _third)
 
 
 def version_of(connection: Connection) -> int:

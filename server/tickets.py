@@ -17,8 +17,9 @@ from uuid import UUID, uuid4
 
 import ttrules
 from server import kept, outbox
+from server.cursors import cursor_of
 from server.errors import Refused
-from server.filtering import read_fields, read_query, select_fields
+from server.filtering import ANY, read_fields, read_query, select_fields
 from server.sentences import Told
 from server.wire import JSON_PATCH, Answer, dumps
 
@@ -29,9 +30,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from server.events import Events
-    from server.filtering import Query
+    from server.filtering import Known
     from server.operators import Role
     from server.store import Store
+    from server.ticket_query import Query
     from server.wire import Asked
     from ttrules import Book, Change, Finding
 
@@ -53,10 +55,11 @@ class Tickets:
     """The operations, over a store and a book of rules.
 
     `wake` is called when there are events to deliver. `by` is who asks: operators, each for its own
-    tickets, or the provider for those of all.
+    tickets, or the provider for those of all. `known` is what the document says of a ticket, `most`
+    how many bytes a list answers at a time.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what a side is made of
         self,
         store: Store,
         book: Book,
@@ -64,12 +67,16 @@ class Tickets:
         wake: Callable[[], None],
         *,
         by: Role = "operator",
+        known: Known = ANY,
+        most: int = kept.LARGEST_PAGE,
     ) -> None:
         self._store = store
         self._book = book
         self._events = events
         self._wake = wake
         self._by: Role = by
+        self._known = known
+        self._most = most
         self._sees_all = by == "provider"
         assert book.lifecycle is not None, "tickets have statuses"
         self._initial = book.lifecycle.initial
@@ -129,9 +136,10 @@ class Tickets:
 
     async def retrieve(self, asked: Asked) -> Answer:
         """GET /troubleTicket/{id}: 200 with the ticket, or the members that are asked for."""
-        fields = read_fields(asked.query)
+        fields = read_fields(asked.query, self._known)
+        whole = fields is None or "attachment" in fields
         _, version, text = await self._store.read(
-            lambda c: self._found(c, asked, whole=fields is None), by_key=True
+            lambda c: self._found(c, asked, whole=whole), by_key=True
         )
         if fields is not None:
             text = dumps(select_fields(json.loads(text), fields))
@@ -139,17 +147,18 @@ class Tickets:
 
     async def list(self, asked: Asked) -> Answer:
         """GET /troubleTicket: 200 with a page of tickets, and how many there are."""
-        query = read_query(asked.query, of_all=self._sees_all)
+        query = read_query(asked.query, self._known, of_all=self._sees_all)
         operator = None if self._sees_all else asked.operator
-        total, texts = await self._store.read(lambda c: kept.page(c, operator, query))
-        if query.fields is not None:
-            texts = [dumps(select_fields(json.loads(text), query.fields)) for text in texts]
+        page = await self._store.scan(
+            asked.operator,
+            lambda c, deadline: kept.page(c, operator, query, most=self._most, deadline=deadline),
+        )
         headers = {
-            "X-Total-Count": str(total),
-            "X-Result-Count": str(len(texts)),
-            "Link": _links(asked, query, total),
+            "X-Total-Count": str(page.total),
+            "X-Result-Count": str(len(page.tickets)),
+            "Link": _links(asked, query, page),
         }
-        return Answer(status=200, headers=headers, body=b"[" + b",".join(texts) + b"]")
+        return Answer(status=200, headers=headers, body=b"[" + b",".join(page.tickets) + b"]")
 
     async def patch(self, asked: Asked) -> Answer:
         """PATCH /troubleTicket/{id}: 200 with the whole ticket as it is now."""
@@ -359,24 +368,25 @@ def _repeated(earlier: kept.Earlier, fingerprint: str) -> Answer:
     return earlier.answer
 
 
-def _links(asked: Asked, query: Query, total: int) -> str:
-    """Return the Link header of a page (RFC 8288)."""
-    rest = [
-        part
-        for part in asked.query.decode("latin-1").split("&")
-        if part and part.partition("=")[0] not in {"offset", "limit"}
-    ]
+def _links(asked: Asked, query: Query, page: kept.Page) -> str:
+    """Return the Link header of a page (RFC 8288): `next` by a cursor, all others by offset."""
+    given = [part for part in asked.query.decode("latin-1").split("&") if part]
+    rest = [part for part in given if part.partition("=")[0] not in {"offset", "limit", "cursor"}]
 
-    def link(relation: str, offset: int) -> str:
-        parts = [*rest, f"offset={offset}", f"limit={query.limit}"]
+    def link(relation: str, *places: str) -> str:
         # Within the brackets of a Link nothing may end them.
-        address = "&".join(parts).replace("<", "%3C").replace(">", "%3E").replace('"', "%22")
+        address = "&".join([*rest, *places, f"limit={query.limit}"])
+        address = address.replace("<", "%3C").replace(">", "%3E").replace('"', "%22")
         return f'<{asked.base}/troubleTicket?{address}>; rel="{relation}"'
 
-    last = max(0, (total - 1) // query.limit * query.limit)
-    links = [link("self", query.offset), link("first", 0)]
+    last = max(0, (page.total - 1) // query.limit * query.limit)
+    if query.after is None:
+        here = f"offset={query.offset}"
+    else:
+        here = next(part for part in given if part.startswith("cursor="))
+    links = [link("self", here), link("first", "offset=0")]
     if query.offset > 0:
-        links.append(link("prev", max(0, query.offset - query.limit)))
-    if query.offset + query.limit < total:
-        links.append(link("next", query.offset + query.limit))
-    return ", ".join([*links, link("last", last)])
+        links.append(link("prev", f"offset={max(0, query.offset - query.limit)}"))
+    if page.end is not None:
+        links.append(link("next", f"cursor={cursor_of(query, page.end)}"))
+    return ", ".join([*links, link("last", f"offset={last}")])
