@@ -167,7 +167,7 @@ def _sides(
     for spec, (role, operations) in zip(specs, roles.items(), strict=True):
         address = config.path_prefix + document.base_path(spec)
         takes, public = document.with_body(spec), document.public(spec)
-        yield Side(role, address, operations, takes, public)
+        yield Side(role, address, operations, takes, public, document.with_query(spec))
 
 
 class _Unchecked:

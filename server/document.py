@@ -119,6 +119,23 @@ def with_body(document: Mapping[str, Any]) -> frozenset[str]:
     )
 
 
+def with_query(document: Mapping[str, Any]) -> frozenset[str]:
+    """Return the operations that take parameters of a query, by operationId."""
+    components = document["components"]["parameters"]
+
+    def is_in_query(parameter: Mapping[str, Any]) -> bool:
+        if "$ref" in parameter:
+            parameter = components[parameter["$ref"].rpartition("/")[2]]
+        return bool(parameter["in"] == "query")
+
+    return frozenset(
+        item[method]["operationId"]
+        for item in document["paths"].values()
+        for method in _METHODS
+        if any(map(is_in_query, item.get(method, {}).get("parameters", ())))
+    )
+
+
 def public(document: Mapping[str, Any]) -> frozenset[str]:
     """Return the operations that ask for no credentials, by operationId."""
     return frozenset(

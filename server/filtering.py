@@ -44,7 +44,7 @@ FARTHEST: Final = 2**31 - 1
 LONGEST_PATTERN: Final = 256
 #: What all expressions of a query together may be: how many, and how many instructions of RE2.
 MOST_PATTERNS: Final = 4
-MOST_INSTRUCTIONS: Final = 4_000
+MOST_INSTRUCTIONS: Final = 2_000
 #: How many values all filters of a query together may have.
 MOST_VALUES: Final = 200
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
@@ -298,10 +298,13 @@ def _pattern(member: str, text: str) -> Any:  # noqa: ANN401 - re2 is untyped
     if len(text) > LONGEST_PATTERN:
         _refuse(Told("long_pattern", name=member, most=LONGEST_PATTERN))
     options = re2.Options()
-    options.max_mem, options.log_errors = 1 << 20, False  # some 40,000 instructions
+    # So much memory is enough for the instructions of a query, and for what a search remembers.
+    options.max_mem, options.log_errors = 1 << 17, False
     try:
         return re2.compile(text, options)
-    except re2.error:
+    except re2.error as error:
+        if "too large" in str(error):
+            _refuse(Told("large_pattern", most=MOST_INSTRUCTIONS))
         _refuse(Told("pattern", name=member))
 
 

@@ -235,7 +235,7 @@ def _chunks(connection: Connection, numbers: list[str]) -> Iterator[list[str]]:
     """Yield ids whose documents are read together: about a megabyte, or one large document."""
     length = func.length(document.c.document)
     found = select(document.c.id, length).where(document.c.id.in_(numbers))
-    lengths = dict(connection.execute(found).tuples().all()) if numbers else {}
+    lengths = {row[0]: row[1] for row in connection.execute(found)} if numbers else {}
     chunk: list[str] = []
     size = 0
     for number in numbers:

@@ -108,8 +108,8 @@ SENTENCES: Final[dict[str, str]] = {
     "cursor": "Przepisz cursor bez zmian z nagłówka Link poprzedniej strony i powtórz jej filtry"
     " oraz parametr sort.",
     "cursor_or_offset": "Wyślij cursor albo offset, nie oba.",
-    "narrow": "Zapytanie trwało dłużej niż {seconds} s. Zawęź filtry, na przykład według"
-    " creationDate lub status, albo poproś o mniejszą stronę.",
+    "narrow": "Zawęź filtry, na przykład według creationDate lub status, albo poproś o mniejszą"
+    " stronę: zapytanie trwało dłużej niż {seconds} s.",
     "share": "Wysyłaj najwyżej {most} zapytania o listy jednocześnie.",
     "pattern": "Zapisz wyrażenie dla {name} tak, jak przyjmuje je RE2 (bez asercji"
     " wyprzedzających i wstecznych, bez odwołań wstecznych).",

@@ -31,6 +31,9 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
             *("sqlite://", "sqlite:///", "sqlite:///:memory:", "postgresql://[h/n"),
         ],
     ),
+    "TTR_DATABASE_TIMEOUT": (3.0, {"0.5": 0.5}, ["", "0", "-1", "86400", "x", "nan"]),
+    "TTR_QUERY_TIMEOUT": (2.0, {"0.5": 0.5}, ["", "0", "-1", "86400", "x", "nan"]),
+    "TTR_MAX_ANSWER": (8 << 20, {"1K": 1024}, ["", "0", "8X"]),
     "TTR_HOST": ("127.0.0.1", {"0.0.0.0": "0.0.0.0", "::1": "::1"}, []),  # noqa: S104 - a value
     "TTR_PORT": (8080, {"0": 0, "65535": 65535}, ["", "-1", "65536", "http", "1.5"]),
     "TTR_WORKERS": (1, {"1": 1}, ["", "0", "-1", "two", "1.5", "9999999"]),
