@@ -62,8 +62,8 @@ SENTENCES: Final[dict[str, str]] = {
     "cursor": "Take the cursor unchanged from the Link of the previous page, and repeat its filters"
     " and sort.",
     "cursor_or_offset": "Send cursor or offset, not both.",
-    "narrow": "Narrow the filters, for example by creationDate or status, or ask for a smaller page:"
-    " the query took longer than {seconds} seconds.",
+    "narrow": "Narrow the filters, for example by creationDate or status, or ask for a smaller"
+    " page: the query took longer than {seconds} seconds.",
     "share": "Run at most {most} queries of lists at a time.",
     "pattern": "Write the expression for {name} as RE2 takes it (no look-around, no"
     " back-references).",

@@ -149,7 +149,7 @@ class Store:
             threads=LISTS, each=LISTS_EACH, queued=LISTS_QUEUED, seconds=query_timeout
         )
         self._outage = Outage()
-        self._paused_until = 0.0
+        self._reads_from = self._writes_from = 0.0
         self._checked_until = 0.0
         self._jobs: queue.SimpleQueue[tuple[Job, Waiting] | None] = queue.SimpleQueue()
         self._blocked: queue.SimpleQueue[tuple[Job, Waiting, float] | None] = queue.SimpleQueue()
@@ -310,7 +310,7 @@ class Store:
     def _refusing(self) -> Iterator[None]:
         """Turn what a database that cannot be used raises into Refused(unavailable)."""
         begun = time.monotonic()
-        if begun < self._paused_until:
+        if begun < self._reads_from:
             raise _unavailable()
         try:
             yield
@@ -327,7 +327,9 @@ class Store:
         self._checked_until = 0.0
         now = time.monotonic()
         if now - begun > _LONG and fault not in {"too_slow", "row_locked"}:
-            self._paused_until = now + _PAUSE
+            self._writes_from = now + _PAUSE
+            # What is locked against changes can still be read.
+            self._reads_from = self._reads_from if fault == "locked" else now + _PAUSE
 
     def _put(self, job: Job, future: Waiting) -> None:
         if self._jobs.qsize() >= WAITING or self._is_closed:
@@ -355,7 +357,7 @@ class Store:
     def _commit(self, batch: Sequence[tuple[Job, Waiting]], tries: int = _TRIES) -> None:
         outcomes: list[Outcome] = []
         begun = time.monotonic()
-        if begun < self._paused_until:
+        if begun < self._writes_from:
             _tell([future for _, future in batch], [(None, _unavailable())] * len(batch))
             return
         try:
@@ -405,7 +407,7 @@ class Store:
             job, future, until = blocked
             outcome: Outcome = (None, _unavailable())
             begun = time.monotonic()
-            if begun < until and not self._is_closed and begun >= self._paused_until:
+            if begun < until and not self._is_closed and begun >= self._writes_from:
                 try:
                     with self._writing.begin() as connection:
                         limit_locks(connection, min(_TURN, until - begun))

@@ -1,11 +1,11 @@
-"""What one operator's slow queries cost another one, what large tickets cost, and what /metrics costs.
+"""What slow queries cost other operators, what large tickets cost, and what /metrics costs.
 
-One operator has 2,000 tickets (more with --tickets) and sends regular expressions of 8 KiB, six at a
-time. Another one reads a ticket, lists, creates a ticket and gets a token meanwhile; its times are
-shown, quiet and under load, on SQLite and on PostgreSQL. Then lists of large tickets are read, and
-the memory of the server is shown; then /metrics with 300,000 settled events.
+One operator has 2,000 tickets (or --tickets) and sends regular expressions, six queries at a time.
+Another one reads a ticket, lists, creates a ticket and gets a token meanwhile; its times are shown,
+quiet and under load, on SQLite and on PostgreSQL. Then lists of large tickets are read, and the
+memory of the server is shown; then /metrics with 300,000 settled events.
 
-    python tests/benchmarks/querying.py [--tickets 2000] [--seconds 20] [--only regex|memory|metrics]
+    python tests/benchmarks/querying.py [--tickets 2000] [--seconds 20] [--only memory]
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from base64 import b64encode
 from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
+from random import Random
 from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
@@ -39,9 +40,9 @@ if TYPE_CHECKING:
 _AT_ONCE: Final = 6
 _EVENTS: Final = 300_000
 #: Expressions of RE2 that are slow, as many as a query string of 8 KiB has room for.
-_SLOW: Final = "(a?){60}(x*){40}(.*a.*){20}b$"
+_SLOW: Final = "[ab]*a[ab]{100}$"
 #: Such as the limits let pass.
-_WITHIN: Final = ("(a?){60}(x*){40}(.*a.*){20}b$",) * 4
+_WITHIN: Final = ("(a?b?){240}x", "a[ab]{90}x")
 
 
 def main() -> None:
@@ -77,13 +78,14 @@ def engine_of(server: Server) -> Any:
 def fill(server: Server, name: str, count: int, **members: Any) -> None:
     """Put tickets of an operator into the database, beside the server."""
     ticket = server.client(name).created(**members)
+    named = schema.operator.c.name == name
+    draw = Random(1)
     engine = engine_of(server)
     with engine.begin() as connection:
-        owner = connection.scalar(
-            select(schema.operator.c.id).where(schema.operator.c.name == name)
-        )
+        owner = connection.scalar(select(schema.operator.c.id).where(named))
         for number in range(count):
-            own = {**ticket, "id": f"{uuid4()}", "name": f"{'a' * 240} {number}"}
+            word = "".join(draw.choice("ab") for _ in range(240))
+            own = {**ticket, "id": f"{uuid4()}", "name": f"{word} {number}"}
             kept.insert(connection, str(owner), own)
     engine.dispose()
 
@@ -104,7 +106,7 @@ def regex(kind: str, server: Server, chosen: Any) -> None:
             f"{server.root}/oauth2/token", data={"grant_type": "client_credentials"}
         ),
     }
-    for mode in ("as it is", "within limits"):
+    for mode in ("8 KiB", "within limits")[: 2 if hasattr(kept, "Page") else 1]:
         text = query
         if mode == "within limits":
             text = "&".join(f"name.regex={quote(each)}" for each in _WITHIN)
