@@ -168,7 +168,7 @@ class TestSQLite:
         """A disk that is full, or became read-only; the server that starts there says so."""
         disk = tmp_path / "disk"
         disk.mkdir()
-        if run("mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(disk)).returncode:
+        if run("mount", "-t", "tmpfs", "-o", "size=32m", "tmpfs", str(disk)).returncode:
             pytest.skip("this machine mounts nothing")
         try:
             with watched(tmp_path, f"sqlite:///{disk}/t.db") as running:
@@ -315,7 +315,7 @@ class TestPostgreSQL:
             with psycopg.connect(shared.server.database, autocommit=True) as connection:
                 connection.execute("SET default_transaction_read_only = off")
                 connection.execute(
-                    f"ALTER DATABASE {name} SET default_transaction_read_only = {value}"  # type: ignore[arg-type]
+                    f"ALTER DATABASE {name} SET default_transaction_read_only = {value}"
                 )
                 connection.execute(
                     "SELECT pg_terminate_backend(pid, 9000) FROM pg_stat_activity"
@@ -368,7 +368,7 @@ def fill_up(disk: Path) -> None:
     """Leave no byte free on a disk."""
     with (disk / "filling").open("wb", buffering=0) as file:
         try:
-            while file.write(b"x" * 4_096):
+            while file.write(b"x" * 65_536):
                 pass
         except OSError:
             pass
