@@ -210,7 +210,7 @@ def served(document: Mapping[str, Any], book: Book, prefix: str) -> dict[str, An
     flows = public["components"]["securitySchemes"]["oauth2"]["flows"]
     flows["clientCredentials"]["tokenUrl"] = prefix + flows["clientCredentials"]["tokenUrl"]
     _tell_processes(public, book)
-    _tell_filters(public)
+    _tell_filters(public, known(document))
     return public
 
 
@@ -234,11 +234,10 @@ def known(document: Mapping[str, Any]) -> Known:
     return Known(tuple(members), {name: each for name, each in enums.items() if each})
 
 
-def _tell_filters(public: dict[str, Any]) -> None:
+def _tell_filters(public: dict[str, Any], of_ticket: Known) -> None:
     """Say what filters hold, `sort` and `fields` too, and offer each filter's operators."""
     parameters = public["components"]["parameters"]
     offered = public["paths"]["/troubleTicket"]["get"]["parameters"]
-    of_ticket = known(public)
     bound = {"maxItems": MOST_VALUES}
     for key, parameter in list(parameters.items()):
         name = parameter["name"]

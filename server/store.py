@@ -83,9 +83,10 @@ _HERE: Final = 0.02
 #: How long a job waits for a row that another process has locked, in turns of a second.
 _PATIENCE: Final = 5.0
 _TURN: Final = 1.0
-#: After a failure that took this long nobody else tries for a second.
+#: After a failure that took this long, those who waited meanwhile are rejected without a try of
+#: their own: for that nobody tries for a moment.
 _LONG: Final = 0.5
-_PAUSE: Final = 1.0
+_PAUSE: Final = 0.1
 #: Faults that trying again at once does not mend.
 _LASTING: Final = frozenset({"locked", "read_only", "damaged", "replaced", "busy"})
 #: How much must be free on a disk that was full, and for how long a check counts, in seconds.
