@@ -340,7 +340,7 @@ class TestFairShare:
 #: Parameters that are rejected: a path of the operators' side, and what the message names.
 REJECTED = [
     ("/troubleTicket?status=Submitted", "submitted"),
-    ("/troubleTicket?status.ne=submited", "submitted"),
+    ("/troubleTicket?status.ne=submit", "submitted"),
     ("/troubleTicket?status=submitted,nosuch", "nosuch"),
     ("/troubleTicket?status.gt=zzz", "zzz"),
     ("/troubleTicket?severity=high", "High"),
@@ -359,7 +359,7 @@ REJECTED = [
     ("/troubleTicket?priority=", "priority"),
     ("/troubleTicket?id=", "id"),
     ("/troubleTicket?fields=nosuch", "nosuch"),
-    ("/troubleTicket?fields=name,statuss", "status"),
+    ("/troubleTicket?fields=name,Status", "status"),
     ("/troubleTicket?fields=", "fields"),
     ("/troubleTicket?fields=none", "note"),
     ("/troubleTicket?sort=", "sort"),
