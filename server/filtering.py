@@ -45,8 +45,9 @@ LONGEST_PATTERN: Final = 256
 #: What all expressions of a query together may be: how many, and how many instructions of RE2.
 MOST_PATTERNS: Final = 4
 MOST_INSTRUCTIONS: Final = 2_000
-#: How many values all filters of a query together may have.
+#: How many values one parameter may have, and all parameters of one member and operator together.
 MOST_VALUES: Final = 200
+_MOST_TOGETHER: Final = 2 * MOST_VALUES
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(\.\d+)?([Zz]|[+ -]\d\d:\d\d)?", re.ASCII
@@ -131,6 +132,8 @@ def read_query(raw: bytes, known: Known = ANY, *, of_all: bool = False) -> Query
 
 def read_fields(raw: bytes, known: Known = ANY) -> frozenset[str] | None:
     """Return what the query of a single ticket selects: `fields`, and nothing else is taken."""
+    if not raw:
+        return None
     query = read_query(raw, known)
     if query != Query(fields=query.fields):
         _refuse(Told("only_fields"))
@@ -219,7 +222,7 @@ class _Reading:
         return frozenset(names)
 
     def _conditions(self) -> Iterable[Condition]:
-        values = patterns = instructions = 0
+        patterns = instructions = 0
         for (member, operator), texts in self._values.items():
             if operator == "regex":
                 patterns += len(texts)
@@ -231,13 +234,13 @@ class _Reading:
                     _refuse(Told("large_pattern", most=MOST_INSTRUCTIONS))
             else:
                 condition = self._comparing(member, operator, texts)
-                values += len(condition.ranges)
-                if values > MOST_VALUES:
-                    _refuse(Told("values", most=MOST_VALUES))
             yield condition
 
     def _comparing(self, member: str, operator: str, texts: Iterable[str]) -> Condition:
-        words = [each for text in texts for each in _alternatives(unquote_plus(text))]
+        lists = [_alternatives(unquote_plus(text)) for text in texts]
+        words = [word for each in lists for word in each]
+        if len(words) > _MOST_TOGETHER or any(len(each) > MOST_VALUES for each in lists):
+            _refuse(Told("values", most=MOST_VALUES))
         known = self._known.values.get(member)
         for word in words:
             if not word:

@@ -100,7 +100,7 @@ SENTENCES: Final[dict[str, str]] = {
     "patterns": "Wyślij najwyżej {most} wyrażenia regularne w jednym zapytaniu.",
     "large_pattern": "Uprość wyrażenia regularne w zapytaniu: razem mogą mieć najwyżej {most}"
     " instrukcji RE2. Najwięcej zajmują powtórzenia takie jak {{100}}.",
-    "values": "Wyślij najwyżej {most} wartości w jednym zapytaniu.",
+    "values": "Wyślij najwyżej {most} wartości w jednym parametrze.",
     "empty": "Podaj wartość {name} bez pustych elementów albo pomiń ten parametr.",
     "value": "Nieznana wartość {value} parametru {name}.{near} Znane wartości: {known}.",
     "field": "Nieznane pole {name} w parametrze fields.{near}",

@@ -54,7 +54,7 @@ SENTENCES: Final[dict[str, str]] = {
     "patterns": "Send at most {most} regular expressions in one query.",
     "large_pattern": "Simplify the regular expressions of the query: together they may have at"
     " most {most} RE2 instructions. Repetitions such as {{100}} take most of them.",
-    "values": "Send at most {most} values in one query.",
+    "values": "Send at most {most} values in one parameter.",
     "empty": "Give {name} a value without empty parts, or leave it out.",
     "value": "Unknown value {value} of {name}.{near} Known: {known}.",
     "field": "Unknown member {name} in fields.{near}",

@@ -269,13 +269,16 @@ class TestLimits:
         many = "&".join(["name.regex=a"] * MOST_PATTERNS)
         assert api.get(f"/troubleTicket?{many}").status_code == 200
         words = ",".join(["a"] * MOST_VALUES)
-        assert api.get(f"/troubleTicket?name={words}").status_code == 200
+        for operator in ("eq", "ne", "gt"):
+            assert api.get(f"/troubleTicket?name.{operator}={words}").status_code == 200
         for query, limit in (
             (f"{many}&externalId.regex=a", MOST_PATTERNS),
             (f"name.regex={quote('(a?b?){200}')}&name.regex={quote('(a?b?){200}')}", None),
             (f"name.regex={quote('[^a]{1000}')}", MOST_INSTRUCTIONS),
             (f"name.regex={quote(chr(92) + 'pL{30}')}", MOST_INSTRUCTIONS),
-            (f"name={words}&externalId=a", MOST_VALUES),
+            (f"name={words},a", MOST_VALUES),
+            (f"priority.gt={'1,' * MOST_VALUES}1", MOST_VALUES),
+            ("&".join([f"name.gt={words}"] * 3), MOST_VALUES),
             (f"fields={','.join(['name'] * (MOST_VALUES + 1))}", MOST_VALUES),
         ):
             answer = api.get(f"/troubleTicket?{query}")
