@@ -157,9 +157,13 @@ def _help(of: click.Command, program: str, *names: str) -> Iterator[str]:
 def _settings() -> Iterator[str]:
     yield "# Settings of the server"
     yield ""
-    yield "From [server/config.py](../../server/config.py). Each is a variable of the environment; a"
-    yield "value that it cannot have stops the start with a sentence. Sizes are bytes, or K, M or G of"
-    yield "them."
+    yield "From [server/config.py](../../server/config.py). Each is an environment variable. An invalid"
+    yield "value, or a variable `TTR_...` that is not in the table, stops the start with one sentence."
+    yield "Numbers have digits and at most one decimal point; white space around a value is invalid."
+    yield "Sizes are bytes, or K, M or G of them, up to 1G; seconds are from 0.1 to less than 86400."
+    yield ""
+    yield "Variables that Kubernetes sets for a Service whose name begins with `ttr`, or Docker for such"
+    yield "a link, are ignored: `TTR_SERVICE_HOST`, `TTR_PORT=tcp://...`, `TTR_PORT_80_TCP` and so on."
     yield ""
     yield from markdown_table(
         ("variable", "default", "value", "meaning"),

@@ -7,15 +7,14 @@ nothing else is decided here.
 from __future__ import annotations
 
 import json
+import logging
 import os
-import secrets as randomness
 import signal
-import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import closing, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -29,22 +28,28 @@ from server.listening import listen
 from server.mending import mending
 from server.observe import Metrics, log_to_standard_error
 from server.playing import events, ticket
+from server.processes import (
+    Workers,
+    listening_at,
+    open_listener,
+    stop_on_signals,
+)
 from server.signing import keys_of, shown
 from server.store import Store
 from ttrules.book import shipped
 from ttrules.example import example
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from contextlib import AbstractContextManager
 
-    from server.limits import App
     from server.operators import Role
 
-_KEY_FILE: Final = "signing.key"
+log = logging.getLogger(__name__)
+
 #: How often a process that only delivers looks how full the outbox is, in seconds.
 _LOOK: Final = 5.0
-#: The headers of a connection are held by the parser before anything of ours sees them.
-_PARSED_HEADERS: Final = 64 << 10
+#: How long servers remember an operator that has been disabled, and a little more, in seconds.
+_DISABLED_AFTER: Final = 2.0
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -61,41 +66,21 @@ def serve(*, workers: int | None) -> None:
             os.environ["TTR_WORKERS"] = str(workers)
         config = read_config(os.environ)
         log_to_standard_error(config.log_level)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until the server handles it
         # Imported here since looking after operators needs no server.
-        import uvicorn
+        from server import serving
 
-        from server.app import make
-
-        if config.workers > 1:
+        names = "TTR_HOST or TTR_PORT"
+        with open_listener(names, config.host, config.port) as listener:
+            port = listener.getsockname()[1]
+            if config.workers == 1:
+                serving.serve(config, listener, announce=partial(_told, config, port))
+                return
             with _store(config) as store:
-                store.open()  # so that what is wrong is told once
-            _told(config, config.port, {})
-            uvicorn.run(
-                "server.__main__:application",
-                factory=True,
-                workers=config.workers,
-                **_uvicorn(config),
-                port=config.port,
-            )
-            return
-        with socket.socket(_family(config)) as listener, _store(config) as store:
-            _listen(listener, config)
-            store.open()
-            secrets = sandbox.prepare(store, master_key(config, store)) if config.sandbox else {}
-            metrics = Metrics()
-            delivery = _delivery(config, store, metrics) if store.is_embedded else None
-            app = make(config, store, metrics, delivery)
-            _told(config, listener.getsockname()[1], secrets)
-            uvicorn.Server(uvicorn.Config(app, **_uvicorn(config))).run(sockets=[listener])
-
-
-def application() -> App:
-    """Return the application of one of several worker processes."""
-    from server.app import make
-
-    config = read_config(os.environ)
-    log_to_standard_error(config.log_level)
-    return make(config, _new_store(config).open())
+                secrets = serving.prepared(config, store.open())  # so that errors are reported once
+            parent = Workers(serving.work, listener, config.workers, config.shutdown_timeout)
+            code = parent.run(partial(_told, config, port, secrets))
+        sys.exit(code)
 
 
 @cli.command()
@@ -106,26 +91,28 @@ def deliver() -> None:
             message = "a database that other processes can share (with SQLite `serve` delivers)"
             raise BadSetting("TTR_DATABASE_URL", config.database_url, message)
         log_to_standard_error(config.log_level)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until it is handled
         metrics = Metrics()
-        delivery = _delivery(config, store.open(), metrics)
+        delivery = Delivery(store.open(), config, metrics, master=sandbox.master_key(config, store))
         if config.metrics_port:
-            prometheus_client.start_http_server(
-                config.metrics_port, config.host, registry=metrics.registry
-            )
-        ended = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: ended.set())
+            names = "TTR_HOST or TTR_METRICS_PORT"
+            with listening_at(names, config.host, config.metrics_port):
+                prometheus_client.start_http_server(
+                    config.metrics_port, config.host, registry=metrics.registry
+                )
+        ended, hung_up = threading.Event(), threading.Event()
+        stop_on_signals(ended.set, config.shutdown_timeout)
+        signal.signal(signal.SIGHUP, lambda *_: hung_up.set())
         delivery.start()
         click.echo("Delivering events")
         sys.stdout.flush()
         while not ended.wait(_LOOK):
+            if hung_up.is_set():
+                hung_up.clear()
+                log.info("SIGHUP changes nothing: settings are read at the start only")
             with suppress(Refused):  # the store has logged why, and delivery waits for it
                 metrics.fill(store.ask(outbox.depth).result())
         delivery.stop()
-
-
-def _delivery(config: Config, store: Store, metrics: Metrics) -> Delivery:
-    return Delivery(store, config, metrics, master=master_key(config, store))
 
 
 @cli.command()
@@ -172,6 +159,30 @@ def disable(name: str) -> None:
         store.open().submit(lambda c: operators.disable(c, name, _now())).result()
 
 
+@operator.command()
+@click.argument("name")
+@click.argument("new_name")
+def rename(name: str, new_name: str) -> None:
+    """Rename an operator. Its secret and tickets stay; its tokens become invalid."""
+    with mending(), _store() as store:
+        store.open().submit(lambda c: operators.rename(c, name, new_name)).result()
+
+
+@operator.command()
+@click.argument("name")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+def remove(name: str, *, yes: bool) -> None:
+    """Remove an operator with its tickets, events and tokens. This cannot be undone."""
+    with mending(), _store() as store:
+        count = store.open().read_now(lambda c: operators.count_tickets(c, name))
+        if not yes:
+            click.confirm(f"Remove {name} and its tickets ({count})?", abort=True, err=True)
+        store.submit(lambda c: operators.disable(c, name, _now())).result()
+        if not store.is_embedded:
+            time.sleep(_DISABLED_AFTER)  # so that no server accepts its credentials any more
+        store.submit(lambda c: operators.remove(c, name)).result()
+
+
 @operator.command(name="signing-secret")
 @click.argument("name")
 @click.option("--rotate", is_flag=True, help="Make a new one; the old one signs for a day too.")
@@ -185,7 +196,7 @@ def signing_secret(name: str, *, rotate: bool) -> None:
         if found is None:
             raise operators.NoSuchOperator(name)
         for key in keys_of(
-            master_key(config, store),
+            sandbox.master_key(config, store),
             found.id,
             version=found.signing_version,
             since=found.signing_since,
@@ -203,62 +214,12 @@ def list_command() -> None:
             click.echo(f"{each.name}\t{state}\t{each.role}")
 
 
-@contextmanager
-def _store(config: Config | None = None) -> Iterator[Store]:
-    store = _new_store(config or read_config(os.environ))
-    try:
-        yield store
-    finally:
-        store.close()
-
-
-def _new_store(config: Config) -> Store:
-    return Store(
-        config.database_url, timeout=config.database_timeout, query_timeout=config.query_timeout
-    )
-
-
-def master_key(config: Config, store: Store) -> bytes:
-    """Return what signing keys are derived from. Raises BadSetting where there is nothing."""
-    if config.signing_key:
-        return config.signing_key
-    if not store.is_embedded:
-        expected = "a key of at least 32 random bytes in base64, the same for all processes"
-        raise BadSetting("TTR_SIGNING_KEY", None, expected)
-    path = Path(store.url.database or "").parent / _KEY_FILE
-    if not path.exists():
-        sandbox.write_privately(path, randomness.token_bytes(32).hex())
-    return bytes.fromhex(path.read_text("ascii"))
+def _store(config: Config | None = None) -> AbstractContextManager[Store]:
+    return closing(Store.of(config or read_config(os.environ)))
 
 
 def _now() -> int:
     return time.time_ns() // 1000
-
-
-def _uvicorn(config: Config) -> dict[str, Any]:
-    return {
-        "host": config.host,
-        "lifespan": "on",
-        "log_config": None,
-        "access_log": False,
-        "server_header": False,
-        "date_header": True,
-        "forwarded_allow_ips": config.forwarded_allow_ips,
-        "timeout_graceful_shutdown": round(config.shutdown_timeout),
-        "h11_max_incomplete_event_size": _PARSED_HEADERS,
-        "ssl_certfile": config.tls_certificate or None,
-        "ssl_keyfile": config.tls_key or None,
-    }
-
-
-def _family(config: Config) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in config.host else socket.AF_INET
-
-
-def _listen(listener: socket.socket, config: Config) -> None:
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((config.host, config.port))
-    listener.listen(2048)  # from now on clients wait rather than fail
 
 
 def _told(config: Config, port: int, secrets: dict[str, Any]) -> None:

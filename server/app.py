@@ -111,7 +111,7 @@ def make(
         base: document.served(spec, book, config.path_prefix)
         for spec, base, book in zip(specs, bases, books, strict=True)
     }
-    _add_pages(app.app, store, metrics, config.path_prefix, public)
+    _add_pages(app.app, store, metrics, config, public)
     if config.has_checker:
         checkpage.add_checker(app.app, config, bases[0])
     # Built now, so that a document which cannot be mounted stops the start and not a request.
@@ -227,19 +227,14 @@ def _add_pages(
     pages: flask.Flask,
     store: Store,
     metrics: Metrics,
-    prefix: str,
+    config: Config,
     public: Mapping[str, Mapping[str, Any]],
 ) -> None:
-    """Add what is no operation: health, numbers, the documents, and a page to try them with.
+    """Add what is no operation: health, and the pages that the settings make public.
 
     `public` has the documents by their base paths.
     """
     figures = Figures(lambda: store.ask(outbox.depth))
-    texts = {base: dumps(each) for base, each in public.items()}
-    offered = [
-        {"name": each["info"]["title"], "url": f"{prefix}{base}/openapi.json"}
-        for base, each in public.items()
-    ]
 
     @pages.get("/health/live")
     def live() -> flask.Response:
@@ -250,20 +245,38 @@ def _add_pages(
         store.check()
         return flask.jsonify(status="ready", version=_version())
 
-    @pages.get("/metrics")
-    def numbers() -> flask.Response:
-        metrics.waiting.set(store.waiting)
-        figures.fill(metrics)
-        shown = prometheus_client.generate_latest(metrics.registry)
-        return flask.Response(shown, content_type=prometheus_client.CONTENT_TYPE_LATEST)
+    if "metrics" in config.public:
 
-    for base, text in texts.items():
-        view = partial(flask.Response, text, content_type="application/json")
+        @pages.get("/metrics")
+        def numbers() -> flask.Response:
+            metrics.waiting.set(store.waiting)
+            figures.fill(metrics)
+            shown = prometheus_client.generate_latest(metrics.registry)
+            return flask.Response(shown, content_type=prometheus_client.CONTENT_TYPE_LATEST)
+
+    if "documents" in config.public:
+        _add_documents(pages, public)
+    if "ui" in config.public:
+        _add_ui(pages, config.path_prefix, public)
+    if "matrix" in config.public:
+        _add_matrix(pages)
+
+
+def _add_documents(pages: flask.Flask, public: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add the documents below their base paths."""
+    for base, each in public.items():
+        view = partial(flask.Response, dumps(each), content_type="application/json")
         pages.add_url_rule(f"{base}/openapi.json", f"document of {base}", view)
-        if base == next(iter(texts)):  # that of the operators, for who knows no base path
+        if base == next(iter(public)):  # that of the operators, for who knows no base path
             pages.add_url_rule("/openapi.json", "document", view)
 
-    _add_matrix(pages)
+
+def _add_ui(pages: flask.Flask, prefix: str, public: Mapping[str, Mapping[str, Any]]) -> None:
+    """Add the page to try the documents with."""
+    offered = [
+        {"name": each["info"]["title"], "url": f"{prefix}{base}/openapi.json"}
+        for base, each in public.items()
+    ]
 
     @pages.get("/ui")
     def without_slash() -> Response:

@@ -17,14 +17,15 @@ import time
 from collections import Counter, defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from server import outbox
+from server import kept, outbox
 from server.errors import Refused
 from server.faults import fault_of
 from server.posting import Poster
 from server.retrying import Outcome, decide
 from server.signing import headers, keys_of
+from ttrules.book import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,9 +46,28 @@ _FIRST: Final = 4
 _FEWEST: Final = 2
 #: How often the outbox is looked at when nothing says that there is anything, in seconds.
 POLL: Final = 0.25
-#: How often what is long settled is forgotten, in seconds.
+#: How often old events and old tickets are deleted, in seconds.
 _PURGE: Final = 3_600.0
 _DAY: Final = 86_400_000_000
+#: How many tickets are deleted in one transaction.
+_BATCH: Final = 200
+#: How far two clocks may differ before one of them was set, in seconds.
+_TOLERANCE: Final = 1.0
+
+
+class Seen(NamedTuple):
+    """The clock of events at some moment between two readings of a clock that is never set."""
+
+    now: int
+    before: float
+    after: float
+
+    def step_since(self, earlier: Seen) -> int:
+        """Return by how many microseconds the clock was set meanwhile; 0 if it was not."""
+        passed = (self.now - earlier.now) / 1_000_000
+        least, most = self.before - earlier.after, self.after - earlier.before
+        step = passed - min(max(passed, least), most)
+        return round(step * 1_000_000) if abs(step) > _TOLERANCE else 0
 
 
 class Delivery:
@@ -62,16 +82,20 @@ class Delivery:
         master: bytes,
         poster: Poster | None = None,
         clock: Callable[[Connection], int] = outbox.clock,
+        steady: Callable[[], float] = time.monotonic,
         dice: Callable[[], float] = random.random,
     ) -> None:
         self._store = store
         self._master = master
         self._kept = config.events_kept
+        self._tickets_kept = config.tickets_kept
         self._metrics = metrics
         self._poster = poster or Poster(
             allow_loopback=config.allow_loopback_callbacks, deadline=config.event_deadline
         )
         self._clock = clock
+        self._steady = steady
+        self._seen: Seen | None = None
         self._dice = dice
         self._lease = config.event_lease
         self._deadline = config.event_deadline
@@ -131,7 +155,7 @@ class Delivery:
         # From before the claim: however long that takes, no attempt outlives it.
         until = time.monotonic() + self._lease - self._deadline
         try:
-            fates, claimed = self._store.submit(partial(self._job, ended)).result()
+            fates, claimed, self._seen = self._store.submit(partial(self._job, ended)).result()
         except BaseException:
             with self._lock:
                 self._ended = ended + self._ended
@@ -148,15 +172,23 @@ class Delivery:
 
     def _job(
         self, ended: list[tuple[Claimed, Outcome | None]], connection: Connection
-    ) -> tuple[list[str], list[Claimed]]:
-        """Return what became of attempts that ended, and what is claimed. It may run again."""
+    ) -> tuple[list[str], list[Claimed], Seen]:
+        """Return what became of attempts that ended, what is claimed, and when. May run again."""
+        before = self._steady()
         now = self._clock(connection)
+        seen = Seen(now, before, self._steady())
+        step = seen.step_since(self._seen or seen)
+        if step or self._seen is None:  # it may have been set while nothing was delivered
+            if step:
+                log.warning("the clock was set", extra={"seconds": round(step / 1_000_000, 3)})
+            outbox.follow(connection, now, step)
         if self._is_heir:
             outbox.release(connection)
         fates = self._settled(connection, now, ended)
         self._purge(connection, now)
         freed = Counter(each.to.operator for each, _ in ended)
-        return fates, [] if self._is_stopping else self._claimed(connection, now, freed)
+        claimed = [] if self._is_stopping else self._claimed(connection, now, freed)
+        return fates, claimed, seen
 
     def _settled(
         self, connection: Connection, now: int, ended: list[tuple[Claimed, Outcome | None]]
@@ -258,7 +290,17 @@ class Delivery:
         )
 
     def _purge(self, connection: Connection, now: int) -> None:
-        """Forget what was settled long ago, now and then."""
-        if time.monotonic() - self._purged >= _PURGE:
+        """Delete old events and old tickets, now and then, not too many in one transaction."""
+        if time.monotonic() - self._purged < _PURGE:
+            return
+        outbox.purge(connection, now - self._kept * _DAY)
+        before = now - self._tickets_kept * _DAY
+        if not self._tickets_kept or kept.forget(connection, _final(), before, _BATCH) < _BATCH:
             self._purged = time.monotonic()
-            outbox.purge(connection, now - self._kept * _DAY)
+
+
+def _final() -> list[str]:
+    """Return the statuses of tickets that do not move any more."""
+    lifecycle = shipped().lifecycle
+    assert lifecycle is not None, "tickets have statuses"
+    return [status for status in lifecycle.moves if not lifecycle.followers(status)]

@@ -27,7 +27,7 @@ from server.sentences import Told, near
 from server.wire import Answer, dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from sqlalchemy import Connection
 
@@ -385,3 +385,20 @@ def remember(  # noqa: PLR0913 - a row
             expires=now + kept_for,
         )
     )
+
+
+def forget(connection: Connection, statuses: Iterable[str], before: int, most: int) -> int:
+    """Delete up to `most` tickets in some statuses that last changed before a moment.
+
+    Return how many were deleted. Their events stay until they are purged.
+    """
+    old = (
+        select(tickets.c.id)
+        .where(tickets.c.status.in_(sorted(statuses)), tickets.c.lastUpdate < before)
+        .limit(most)
+        .with_for_update(skip_locked=True)
+    )
+    numbers = connection.execute(old).scalars().all()
+    for column in (content.c.ticket, document.c.id, tickets.c.id):
+        connection.execute(delete(column.table).where(column.in_(numbers)))
+    return len(numbers)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
-import socket
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,8 @@ import click
 from server import document, sandbox
 from server.config import read_config
 from server.mending import mending
+from server.processes import open_listener
+from server.setting_types import host as host_of
 from server.signing import read_key
 
 if TYPE_CHECKING:
@@ -36,8 +38,38 @@ class _Secret(click.ParamType[bytes]):
             self.fail("Give whsec_ and the base64 of a key.", param, ctx)
 
 
+class _Host(click.ParamType[str]):
+    """An address or a host name, as TTR_HOST is."""
+
+    name = "host"
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:  # noqa: ANN401 - click's
+        """Return the host."""
+        try:
+            return host_of(value)
+        except ValueError:
+            self.fail("Give an address or a host name; 0.0.0.0 or :: for all.", param, ctx)
+
+
+class _Delay(click.FloatRange):
+    """Seconds in a range, which NaN is not."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:  # noqa: ANN401 - click's
+        """Return the seconds."""
+        found = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail("Give a number.", param, ctx)
+        return found
+
+
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen at.")
+@click.option(
+    "--host",
+    type=_Host(),
+    default="127.0.0.1",
+    show_default=True,
+    help="The address to listen at.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65_535),
@@ -55,7 +87,7 @@ class _Secret(click.ParamType[bytes]):
 @click.option("--fail", type=click.IntRange(200, 599), metavar="STATUS", help="Answer this status.")
 @click.option(
     "--delay",
-    type=click.FloatRange(0, 3_600),
+    type=_Delay(0, 3_600),
     default=0.0,
     metavar="SECONDS",
     help="Answer so much later.",
@@ -87,10 +119,11 @@ def listen(  # noqa: PLR0913 - its options
         raise click.UsageError("Give --fail, --delay or --drop with --times.")
     with mending():
         config = read_config(os.environ)
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        with socket.create_server((host, port), family=family, backlog=2048) as taken:
+        with open_listener("--host or --port", host, port) as taken:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: sys.exit())
+            # The terminal was closed, so nobody reads what is printed.
+            signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
             named = f"[{host}]" if ":" in host else host
             _told(config, f"http://{named}:{taken.getsockname()[1]}", is_json=is_json)
             # Imported here since no other command needs it.

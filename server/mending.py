@@ -11,6 +11,8 @@ from sqlalchemy.exc import DBAPIError
 
 from server.config import BadSetting
 from server.operators import BadName, NoSuchOperator, OperatorExists
+from server.processes import CANNOT_START, CannotListen
+from server.sandbox import BadFile
 from server.schema import NewerSchema
 from server.sqlite_file import Locked
 from server.store import NotMigrated
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _MENDABLE: Final = (
+    BadFile,
     BadSetting,
+    CannotListen,
     Locked,
     NotMigrated,
     NewerSchema,
@@ -40,9 +44,9 @@ def mending() -> Iterator[None]:
         said = " ".join(str(error.orig).split())
         _end(f"Check TTR_DATABASE_URL and the database: {said}")
     except OSError as error:
-        _end(f"Check {error.filename or 'the address to listen at'}: {error.strerror}.")
+        _end(f"Check {error.filename}: {error.strerror}." if error.filename else f"{error}.")
 
 
 def _end(sentence: str) -> None:
     click.echo(f"server: {sentence}", err=True)
-    sys.exit(2)
+    sys.exit(CANNOT_START)

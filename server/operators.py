@@ -17,10 +17,15 @@ from uuid import uuid4
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import delete, func, insert, select, update
 
+from server.schema import TABLES
+from server.schema import content as contents
+from server.schema import document as documents
 from server.schema import operator as operators
+from server.schema import ticket as tickets
 from server.schema import token as tokens
+from server.setting_types import DAY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,6 +37,8 @@ Role: TypeAlias = Literal["operator", "provider"]
 
 #: So that a scanner that finds one somewhere knows what it is.
 SECRET_PREFIX: Final = "ttr_"  # noqa: S105 - no secret
+#: The longest lifetime of a token, and an hour in which clocks of machines may differ.
+_LONGEST_TOKEN: Final = (DAY + 3_600) * 1_000_000
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 #: What the secret of an operator that is not there is held against, so that it takes as long.
@@ -124,10 +131,50 @@ def disable(connection: Connection, name: str, now: int) -> None:
     _change(connection, name, disabled=now)
 
 
-def _change(connection: Connection, name: str, **values: object) -> None:
+def rename(connection: Connection, name: str, new: str) -> None:
+    """Give an operator another name; its secret stays, its tokens are void.
+
+    Raises NoSuchOperator, BadName and OperatorExists.
+    """
+    if _NAME.fullmatch(new) is None:
+        raise BadName(new)
+    if named(connection, name) is not None and named(connection, new) is not None:
+        raise OperatorExists(new)
+    _change(connection, name, name=new)
+
+
+def remove(connection: Connection, name: str) -> None:
+    """Remove an operator with its tickets, events, keys and tokens. Raises NoSuchOperator."""
+    found = _existing(connection, name)
+    if connection.dialect.name == "sqlite":  # what is deleted is overwritten in the file too
+        connection.exec_driver_sql("PRAGMA secure_delete=ON")
+    # Requests that still insert rows of this operator wait, and fail.
+    connection.execute(select(operators.c.id).where(operators.c.id == found.id).with_for_update())
+    mine = select(tickets.c.id).where(tickets.c.operator == found.id)
+    connection.execute(delete(contents).where(contents.c.ticket.in_(mine)))
+    connection.execute(delete(documents).where(documents.c.id.in_(mine)))
+    for table in reversed(TABLES.sorted_tables):
+        if "operator" in table.c:
+            connection.execute(delete(table).where(table.c.operator == found.id))
+    connection.execute(delete(operators).where(operators.c.id == found.id))
+
+
+def count_tickets(connection: Connection, name: str) -> int:
+    """Return how many tickets an operator has. Raises NoSuchOperator."""
+    found = _existing(connection, name)
+    count = select(func.count()).select_from(tickets).where(tickets.c.operator == found.id)
+    return connection.execute(count).scalar_one()
+
+
+def _existing(connection: Connection, name: str) -> Operator:
     found = named(connection, name)
     if found is None:
         raise NoSuchOperator(name)
+    return found
+
+
+def _change(connection: Connection, name: str, /, **values: object) -> None:
+    found = _existing(connection, name)
     changed = {**values, "version": found.version + 1}
     connection.execute(update(operators).where(operators.c.id == found.id).values(changed))
     connection.execute(delete(tokens).where(tokens.c.operator == found.id))
@@ -213,6 +260,8 @@ def holder(connection: Connection, token: str, now: int) -> Operator | None:
         .where(
             tokens.c.digest == _digest(token),
             tokens.c.expires > now,
+            # Granted while a clock was ahead, it would otherwise be valid until that time.
+            tokens.c.expires <= now + _LONGEST_TOKEN,
             tokens.c.version == operators.c.version,
             operators.c.disabled.is_(None),
         )

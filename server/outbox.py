@@ -4,7 +4,8 @@ An event is enqueued in the transaction of its change, once the ticket is locked
 of a ticket are committed in the order of `seq`. It is claimed by putting off when it is due and
 noting whose attempt it is, and settled by that attempt alone. An event that an earlier one of its
 ticket is still before, claimed or not, is never claimed: first arrivals are in order. Times are
-microseconds since 1970 by one clock, the database's (see `clock`).
+microseconds since 1970 by one clock, the database's (see `clock`); `follow` corrects them after
+that clock was set.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from sqlalchemy import (
     Text,
     and_,
     bindparam,
+    case,
     cast,
     delete,
     exists,
@@ -28,10 +30,11 @@ from sqlalchemy import (
 )
 
 from server.prepared import Prepared
-from server.retrying import GIVEN_UP, STEPS
+from server.retrying import GIVEN_UP, STEPS, longest
 from server.schema import event as events
 from server.schema import operator as operators
 from server.schema import subscription
+from server.setting_types import LONGEST_LEASE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -314,6 +317,38 @@ def release(connection: Connection) -> None:
     """
     claimed = and_(events.c.state == "pending", events.c.lease.is_not(None))
     connection.execute(update(events).where(claimed).values(due=0, lease=None))
+
+
+_IS_PENDING: Final = events.c.state == "pending"
+_IS_CLAIMED: Final = and_(_IS_PENDING, events.c.lease.is_not(None))
+_IS_FREE: Final = and_(_IS_PENDING, events.c.lease.is_(None))
+#: The longest that a pending event can wait for its next attempt.
+_LONGEST: Final = case(
+    {attempts: longest(attempts) for attempts in range(len(STEPS))},
+    value=events.c.attempts,
+    else_=longest(len(STEPS) - 1),
+)
+
+
+def follow(connection: Connection, now: int, step: int) -> None:
+    """Correct noted moments after the clock was set by `step` microseconds; 0 if that is not known.
+
+    No event waits longer because of it, no attempt under way is made a second time, and no address
+    is given up early. What is noted for a moment that no wait can reach is due at once.
+    """
+    last = now + LONGEST_LEASE * 1_000_000
+    failing = subscription.c.failing
+    if step > 0:
+        connection.execute(update(events).where(_IS_CLAIMED).values(due=events.c.due + step))
+        connection.execute(
+            update(subscription).where(failing.is_not(None)).values(failing=failing + step)
+        )
+    if step < 0:
+        is_put_off = and_(_IS_FREE, events.c.due > now)
+        connection.execute(update(events).where(is_put_off).values(due=events.c.due + step))
+    connection.execute(update(events).where(_IS_CLAIMED, events.c.due > last).values(due=last))
+    connection.execute(update(events).where(_IS_FREE, events.c.due > now + _LONGEST).values(due=0))
+    connection.execute(update(subscription).where(failing > now).values(failing=now))
 
 
 def subscribe(connection: Connection, operator: str, row: Mapping[str, Any]) -> None:

@@ -67,6 +67,11 @@ def decide(outcome: Outcome, attempts: int, *, now: int, dice: float) -> Decisio
     return Decision("again", now + round(wait * _SECOND))
 
 
+def longest(attempts: int) -> int:
+    """Return the longest wait that `decide` makes after so many attempts, in microseconds."""
+    return 2 * max(STEPS[attempts], PATIENCE) * _SECOND
+
+
 def _asked(value: str | None, now: int) -> float | None:
     """Return the seconds that a Retry-After asks for (RFC 9110, section 10.2.3)."""
     if value is None:

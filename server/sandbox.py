@@ -1,14 +1,14 @@
-"""Who may ask a sandbox, and the file beside its database that keeps their secrets.
+"""Files beside the database: the key that signs events, and the secrets of a sandbox.
 
-The secret of each stands in the file by the name; `signing` has, by the same names, the
-secrets that events to them are signed with. The file is for whoever plays on this machine: nobody
-else may read it.
+The file of a sandbox maps each operator to its secret; its member `signing` maps the same names to
+the secrets that sign their events. Only the user that runs the server can read these files.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import secrets as randomness
 import time
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from sqlalchemy import make_url
 
 from server import operators
+from server.config import BadSetting
 from server.signing import key_of, shown
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from server.config import Config
     from server.operators import Role
     from server.store import Store
 
@@ -37,12 +39,54 @@ NAMES: Final = tuple(ROLES)
 #: The member of the file that has the secrets that events are signed with.
 SIGNING: Final = "signing"
 _FILE: Final = "sandbox-operators.json"
+_KEY_FILE: Final = "signing.key"
+_KEY_SIZE: Final = 32
+
+
+class BadFile(Exception):  # noqa: N818 - a statement
+    """A file beside the database has other contents than the server wrote."""
+
+    def __init__(self, path: Path, expected: str) -> None:
+        super().__init__(path, expected)
+        self.path, self.expected = path, expected
+
+    def __str__(self) -> str:
+        """Return the sentence that says what to do."""
+        return f"Restore {self.path} from a backup, or remove it: it must contain {self.expected}."
+
+
+def master_key(config: Config, store: Store) -> bytes:
+    """Return the key that signing keys are derived from. Raises BadSetting and BadFile."""
+    if config.signing_key:
+        return config.signing_key
+    if not store.is_embedded:
+        expected = "a key of at least 32 random bytes in base64, the same for all processes"
+        raise BadSetting("TTR_SIGNING_KEY", None, expected)
+    path = Path(store.url.database or "").parent / _KEY_FILE
+    if not path.exists():
+        write_privately(path, randomness.token_bytes(_KEY_SIZE).hex())
+    try:
+        key = bytes.fromhex(path.read_text("ascii"))
+    except ValueError:
+        key = b""
+    if len(key) < _KEY_SIZE:
+        raise BadFile(path, f"{2 * _KEY_SIZE} hexadecimal digits")
+    return key
 
 
 def kept(database: str) -> dict[str, Any]:
-    """Return what the file beside a database keeps; nothing where there is none."""
+    """Return the contents of a sandbox's file; nothing if there is no file. Raises BadFile."""
     path = _file(database)
-    found: dict[str, Any] = json.loads(path.read_text("utf-8")) if path.exists() else {}
+    try:
+        found = json.loads(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not all(
+        isinstance(value, dict if name == SIGNING else str) for name, value in found.items()
+    ):
+        raise BadFile(path, "a JSON object of secrets")
     return found
 
 
@@ -61,10 +105,13 @@ def prepare(store: Store, master: bytes) -> dict[str, Any]:
 
 
 def write_privately(path: Path, text: str) -> None:
-    """Write a file that nobody else may read, as a whole or not at all."""
+    """Write a file that only this user can read, as a whole or not at all."""
     aside = path.with_name(f"{path.name}.new")
-    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as file:
+    aside.unlink(missing_ok=True)  # of a process that died; it may have another owner or mode
+    with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
     aside.rename(path)
 
 

@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from server.config import Config
+
     Job = Callable[[Connection], Any]
     #: What a job returned, or what it raised.
     Outcome = tuple[Any, BaseException | None]
@@ -158,6 +160,15 @@ class Store:
         self._writer = threading.Thread(target=self._write, name="writer", daemon=True)
         self._patient = threading.Thread(target=self._write_blocked, name="patient", daemon=True)
         self._is_closed = False
+
+    @classmethod
+    def of(cls, config: Config) -> Store:
+        """Return the store that the settings ask for."""
+        return cls(
+            config.database_url,
+            timeout=config.database_timeout,
+            query_timeout=config.query_timeout,
+        )
 
     def open(self) -> Store:
         """Bring an embedded database up to date, or see that a shared one is; begin to write.

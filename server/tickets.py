@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import secrets
+from datetime import datetime
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, TypeVar
 from uuid import UUID, uuid4
@@ -25,7 +26,6 @@ from server.wire import JSON_PATCH, Answer, dumps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from datetime import datetime
 
     from sqlalchemy import Connection
 
@@ -173,12 +173,14 @@ class Tickets:
             if wanted is not None and not _meets(wanted, etag(version)):
                 raise Refused("preconditionFailed")
             before = json.loads(text)
+            # The clock may have been set back since the last change.
+            moment = max(asked.now, datetime.fromisoformat(before["lastUpdate"]))
             change = _judged(lambda: self._book.validate_change(before, asked.body, by=self._by))
-            after = self._after(before, change, asked.now)
+            after = self._after(before, change, moment)
             if after != before:
                 version += 1
                 kept.update(connection, owner, after, version)
-                self._raise(connection, owner, before, after, version, asked.now)
+                self._raise(connection, owner, before, after, version, moment)
             return _answer(200, after, version, change.report.warnings)
 
         answer = await self._store.write(job)

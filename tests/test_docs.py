@@ -25,7 +25,7 @@ from docs.write import FILES, OPENAPI, PAGES, REFERENCE, pages
 from server import delivery, signing
 from server.__main__ import cli as server
 from server.app import _add_pages
-from server.config import SETTINGS
+from server.config import SETTINGS, Config
 from server.errors import KINDS
 from server.filtering import FIELDS, OPERATOR, OPERATOR_MEANINGS, OTHERS
 from server.observe import Metrics
@@ -260,7 +260,7 @@ def test_besides() -> None:
     """What the server answers beside its operations is told, and nothing else."""
     app = flask.Flask("pages")
     public = {doc["servers"][0]["url"]: doc for doc, _ in DOCUMENTS.values()}
-    _add_pages(app, None, None, "", public)  # type: ignore[arg-type]  # nothing is asked of them
+    _add_pages(app, None, None, Config(), public)  # type: ignore[arg-type]  # nothing is asked of them
     parts = {"/ui", "/ui/<path:name>", "/static/<path:filename>"}  # of the page /ui/, of Flask
     rules = {f"GET {rule.rule}" for rule in app.url_map.iter_rules() if rule.rule not in parts}
     assert rules == BESIDES.keys() - {"POST /oauth2/token"}

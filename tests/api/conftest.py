@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import shutil
 import subprocess
@@ -189,6 +190,16 @@ def started(*, stderr: Any = None, **environment: str) -> Iterator[subprocess.Po
         process.wait(60)
         assert process.stdout is not None
         process.stdout.close()
+
+
+@pytest.fixture(autouse=True)
+def logging_as_before() -> Iterator[None]:
+    """Put logging back as it was, since commands set it for their process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 @pytest.fixture(scope="session", params=["sqlite", "postgresql"])

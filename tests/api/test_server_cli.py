@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 import base64
-import logging
 import os
 import re
 import socket
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
-from sqlalchemy import create_engine, update
+from sqlalchemy import create_engine, func, insert, select, update
 
+from server import schema
 from server.__main__ import cli
 from server.config import read_config
-from server.operators import is_secret_of, named
+from server.operators import add, grant, holder, is_secret_of, named
 from server.schema import MIGRATIONS, schema_version
 from server.store import Store
 from tests.api.conftest import postgresql
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
+    from collections.abc import Sequence
 
     from click.testing import Result
+    from sqlalchemy import Connection
 
 NEWEST = f"schema version {len(MIGRATIONS)} reached\n"
 
@@ -35,16 +36,6 @@ NEWEST = f"schema version {len(MIGRATIONS)} reached\n"
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the address of an empty database, of each kind in turn."""
     return f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else postgresql()
-
-
-@pytest.fixture(autouse=True)
-def logging_as_before() -> Iterator[None]:
-    """Put logging back as it was, since `serve` sets it for its process."""
-    root = logging.getLogger()
-    handlers, level = root.handlers[:], root.level
-    yield
-    root.handlers[:] = handlers
-    root.setLevel(level)
 
 
 def command(address: str, *arguments: str, **environment: str) -> Result:
@@ -72,6 +63,65 @@ def knows(address: str, name: str, secret: str) -> bool:
         return is_secret_of(secret, store.read_now(lambda c: named(c, name)))
     finally:
         store.close()
+
+
+def filled(address: str, names: Sequence[str]) -> list[str]:
+    """Add operators, each with a row in every table of theirs; return their ids."""
+    store = Store(read_config({"TTR_DATABASE_URL": address}).database_url)
+
+    def job(connection: Connection) -> list[str]:
+        """Insert the rows."""
+        numbers = []
+        for name in names:
+            add(connection, name, 0)
+            found = named(connection, name)
+            assert found is not None
+            grant(connection, found, 0, 1)
+            owned = {"operator": found.id}
+            about = {"ticket": name, "digest": "d", "text": f"secret of {name}"}
+            moments = {"raised": 0, "due": 0, "expires": 0}
+            event_of = {"id": name, "ticket": name, "seq": 1, "name": "n", "body": b"", **moments}
+            answer = {"key": "k", "fingerprint": "", "status": 201, "headers": "", "body": b""}
+            for table, row in (
+                (schema.ticket, {**owned, "id": name, "version": 1}),
+                (schema.document, {"id": name, "document": f"secret of {name}"}),
+                (schema.content, about),
+                (schema.subscription, {**owned, "id": name, "callback": "c"}),
+                (schema.event, {**owned, **event_of, "state": "pending", "attempts": 0}),
+                (schema.idempotency, {**owned, **answer, **moments}),
+            ):
+                columns = {key: value for key, value in row.items() if key in table.c}
+                connection.execute(insert(table).values(columns))
+            numbers.append(found.id)
+        return numbers
+
+    try:
+        return store.open().submit(job).result()
+    finally:
+        store.close()
+
+
+def counts(address: str, number: str) -> dict[str, int]:
+    """Return how many rows an operator has in each table; a ticket has the operator's name."""
+    engine = create_engine(read_config({"TTR_DATABASE_URL": address}).database_url)
+    found: dict[str, int] = {}
+    with engine.connect() as connection:
+        operators = {row.id: row.name for row in connection.execute(select(schema.operator))}
+        name = NAMED.setdefault(number, operators.get(number, ""))
+        for table in schema.TABLES.sorted_tables:
+            column = next(
+                (table.c[each] for each in ("operator", "ticket", "id") if each in table.c), None
+            )
+            if column is not None and table.name != "schema_version":
+                is_his = column.in_([number, name])
+                count = select(func.count()).select_from(table).where(is_his)
+                found[table.name] = connection.execute(count).scalar_one()
+    engine.dispose()
+    return found
+
+
+#: The names of operators by their ids, also once they are removed.
+NAMED: dict[str, str] = {}
 
 
 def set_version(address: str, version: int) -> None:
@@ -152,6 +202,40 @@ class TestOperator:
             "two\tdisabled\toperator",
         ]
 
+    def test_rename(self, address: str) -> None:
+        """A renamed operator keeps its secret; the old name is free."""
+        command(address, "migrate")
+        secret = command(address, "operator", "add", "one").stdout.strip()
+        renamed = command(address, "operator", "rename", "one", "two")
+        assert (renamed.exit_code, renamed.output) == (0, "")
+        assert knows(address, "two", secret)
+        assert not knows(address, "one", secret)
+        assert command(address, "operator", "list").output == "two\tenabled\toperator\n"
+        assert command(address, "operator", "add", "one").exit_code == 0
+
+    def test_remove(self, address: str) -> None:
+        """Removing an operator deletes its rows in every table, and no other's; it asks first."""
+        command(address, "migrate")
+        names = ("one", "two")
+        numbers = dict(zip(names, filled(address, names), strict=True))
+        everything = counts(address, numbers["one"]), counts(address, numbers["two"])
+        assert all(everything[0].values())
+        assert everything[0] == everything[1]
+        assert command(address, "operator", "remove", "one").exit_code == 1, "nobody answers"
+        answered = CliRunner().invoke(
+            cli, ["operator", "remove", "one"], input="n\n", env={"TTR_DATABASE_URL": address}
+        )
+        assert answered.exit_code == 1
+        assert counts(address, numbers["one"]) == everything[0]
+        assert command(address, "operator", "remove", "one", "--yes").output == ""
+        assert not any(counts(address, numbers["one"]).values())
+        assert counts(address, numbers["two"]) == everything[1]
+        assert command(address, "operator", "list").output == "two\tenabled\toperator\n"
+        if address.startswith("sqlite"):
+            whole = Path(address.removeprefix("sqlite:///")).read_bytes()
+            assert b"secret of two" in whole
+            assert b"secret of one" not in whole
+
     def test_mistakes(self, address: str) -> None:
         """A name that is taken, unknown, or no name is told in a sentence."""
         command(address, "migrate")
@@ -164,9 +248,36 @@ class TestOperator:
             ["add", "x" * 65],
             ["rotate", "two"],
             ["disable", "two"],
+            ["rename", "two", "three"],
+            ["rename", "one", "one"],
+            ["rename", "one", "a:b"],
+            ["remove", "two"],
+            ["remove", "two", "--yes"],
         ):
             assert is_sentence(command(address, "operator", *arguments)), arguments
         assert command(address, "operator", "list").output == "one\tenabled\toperator\n"
+
+
+def test_token_ahead(address: str) -> None:
+    """A token that was granted by a clock far ahead is not valid until that time."""
+    command(address, "migrate")
+    day = 24 * 3_600 * 1_000_000
+    store = Store(read_config({"TTR_DATABASE_URL": address}).database_url).open()
+
+    def job(connection: Connection) -> dict[int, bool]:
+        """Return whether a token that a clock granted so much later is valid now."""
+        add(connection, "one", 0)
+        found = named(connection, "one")
+        assert found is not None
+        return {
+            ahead: holder(connection, grant(connection, found, ahead, day), 0) is not None
+            for ahead in (0, 3_600 * 1_000_000, 2 * day)
+        }
+
+    try:
+        assert list(store.submit(job).result().values()) == [True, True, False]
+    finally:
+        store.close()
 
 
 class TestDatabase:

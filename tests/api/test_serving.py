@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import stat
 import subprocess
@@ -24,6 +25,7 @@ from tests.api.conftest import (
     started,
 )
 from tests.api.contract import BACKOFFICE_BASE
+from tests.api.test_server_cli import command, is_sentence
 from tests.api.test_settings import certificate
 
 if TYPE_CHECKING:
@@ -76,6 +78,66 @@ class TestSandbox:
                 answer = Client(root, (name, after[name]), base).get("/troubleTicket")
                 assert answer.status_code == 200
         assert not set(before.values()) & set(after.values())
+
+    def test_private(self, tmp_path: Path) -> None:
+        """Only the server's user can read the files beside the database, whatever was there."""
+        left = tmp_path / "sandbox-operators.json.new"
+        left.write_text("of a process that died")
+        left.chmod(0o666)
+        before = os.umask(0)
+        try:
+            environment = {"TTR_DATABASE_URL": f"sqlite:///{tmp_path}/t.db", "TTR_SANDBOX": "1"}
+            with started(**environment) as process:
+                told_by(process)
+        finally:
+            os.umask(before)
+        for name in ("signing.key", "sandbox-operators.json"):
+            assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o600
+        assert not left.exists()
+
+
+#: Contents that the files beside a database cannot have.
+DAMAGED = {
+    "signing.key": [b"", b"zz", b"00" * 31, b"\xff" * 64],
+    "sandbox-operators.json": [b"", b'{"operator-a":', b"[]", b'{"operator-a": 1}', b"\xff\xfe"],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [(name, each) for name in DAMAGED for each in DAMAGED[name]]
+)
+def test_damaged(name: str, text: bytes, tmp_path: Path) -> None:
+    """A damaged file beside the database ends the start in one sentence that names the file."""
+    (tmp_path / name).write_bytes(text)
+    address = f"sqlite:///{tmp_path}/t.db"
+    ended = command(address, "serve", TTR_SANDBOX="1", TTR_PORT="0")
+    assert is_sentence(ended), ended.output
+    assert str(tmp_path / name) in ended.stderr
+    assert (tmp_path / name).read_bytes() == text
+
+
+#: The addresses of what a server can show without credentials.
+ADDRESSES = {
+    "documents": ["/openapi.json", f"{BASE}/openapi.json", f"{BACKOFFICE_BASE}/openapi.json"],
+    "ui": ["/ui", "/ui/", "/ui/swagger-ui.css"],
+    "matrix": ["/matrix"],
+    "metrics": ["/metrics"],
+}
+
+
+@pytest.mark.parametrize("public", ["none", "matrix,metrics", "documents,ui"])
+def test_public(public: str, tmp_path: Path) -> None:
+    """A page that TTR_PUBLIC does not list is a 404, with or without credentials."""
+    address = f"sqlite:///{tmp_path}/t.db"
+    with serving(address, TTR_PUBLIC=public) as running:
+        for client in (running.stranger(), running.client()):
+            for name, paths in ADDRESSES.items():
+                for path in paths:
+                    answer = client.get(running.root + path)
+                    is_shown = name in public.split(",")
+                    assert answer.status_code in ({200, 308} if is_shown else {404}), path
+            assert client.get(f"{running.root}/health/ready").status_code == 200
+        running.client().created()
 
 
 def told_by(process: subprocess.Popen[str]) -> tuple[dict[str, str], str]:

@@ -29,31 +29,53 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
         [
             *("", "a.db", "mysql://h/n", "postgresql+asyncpg://h/n", "postgresql://h:x/n", "://"),
             *("sqlite://", "sqlite:///", "sqlite:///:memory:", "postgresql://[h/n"),
+            *("sqlite:///a.db?timeout=soon", "sqlite://host/a.db", "sqlite:a.db"),
         ],
     ),
     "TTR_DATABASE_TIMEOUT": (3.0, {"0.5": 0.5}, ["", "0", "-1", "86400", "x", "nan"]),
     "TTR_QUERY_TIMEOUT": (2.0, {"0.5": 0.5}, ["", "0", "-1", "86400", "x", "nan"]),
     "TTR_MAX_ANSWER": (8 << 20, {"1K": 1024}, ["", "0", "8X"]),
-    "TTR_HOST": ("127.0.0.1", {"0.0.0.0": "0.0.0.0", "::1": "::1"}, []),  # noqa: S104 - a value
+    "TTR_HOST": (
+        "127.0.0.1",
+        {each: each for each in ("0.0.0.0", "::1", "localhost", "a-1.example.com", "fe80::1%eth0")},  # noqa: S104 - a value
+        # A resolver would read some of these numbers as all addresses.
+        ["", "0", "00.0", "127.1", "0x0", "*", "[::1]", "localhost:80", "http://h", "a b", "a..b"],
+    ),
     "TTR_PORT": (8080, {"0": 0, "65535": 65535}, ["", "-1", "65536", "http", "1.5"]),
-    "TTR_WORKERS": (1, {"1": 1}, ["", "0", "-1", "two", "1.5", "9999999"]),
+    "TTR_WORKERS": (1, {"1": 1}, ["", "0", "-1", "two", "1.5", "257", "9999999"]),
     "TTR_PATH_PREFIX": (
         "",
         {"": "", "/gateway": "/gateway", "/a/b-c.d~e_f": "/a/b-c.d~e_f"},
-        ["/", "gateway", "/gateway/", "//a", "/a b", "/a?b", "https://h/a", '/a"'],
+        [
+            "/",
+            "gateway",
+            "/gateway/",
+            "//a",
+            "/a b",
+            "/a?b",
+            "https://h/a",
+            '/a"',
+            "/..",
+            "/a/./b",
+            "/\u017c",
+        ],
     ),
-    "TTR_FORWARDED_ALLOW_IPS": ("127.0.0.1", {"10.0.0.1,10.0.0.2": "10.0.0.1,10.0.0.2"}, []),
+    "TTR_FORWARDED_ALLOW_IPS": (
+        "127.0.0.1",
+        {each: each for each in ("", "*", "10.0.0.1,10.0.0.2", "10.0.0.0/8, ::1", "fd00::/8")},
+        ["foo", "10.0.0.1;10.0.0.2", "10.0.0.1/8", "*,10.0.0.1", ",", "10.0.0", "10.0.0.1:80"],
+    ),
     "TTR_TLS_CERTIFICATE": ("", {"": ""}, ["/no/such/file", "/", FILE]),
     "TTR_TLS_KEY": ("", {"": ""}, ["/no/such/file", "/", FILE]),
-    "TTR_MAX_BODY": (20 << 20, {"1": 1, "2K": 2048, "3M": 3 << 20, "1G": 1 << 30}, []),
+    "TTR_MAX_BODY": (20 << 20, {"1": 1, "2K": 2048, "3M": 3 << 20, "1G": 1 << 30}, ["2G"]),
     "TTR_MAX_SMALL_BODY": (64 << 10, {"1K": 1024}, []),
     "TTR_MAX_QUERY": (8 << 10, {"1K": 1024}, []),
     "TTR_MAX_HEADERS": (16 << 10, {"1K": 1024}, []),
-    "TTR_BODY_TIMEOUT": (10.0, {"0.5": 0.5, "86399": 86_399.0}, []),
+    "TTR_BODY_TIMEOUT": (10.0, {"0.5": 0.5, "86399": 86_399.0}, ["0.09"]),
     "TTR_SHUTDOWN_TIMEOUT": (30.0, {"1": 1.0}, []),
     "TTR_FAILED_LOGINS": (10, {"1": 1, "999999": 999_999}, ["0", "-1", "many", "1000000"]),
     "TTR_FAILED_LOGINS_PER_ADDRESS": (100, {"1": 1}, ["0", ""]),
-    "TTR_TOKEN_LIFETIME": (3600.0, {"60": 60.0}, []),
+    "TTR_TOKEN_LIFETIME": (3600, {"1": 1, "86400": 86_400}, ["0.5", "1.0", "0", "86401", ""]),
     "TTR_ALLOW_LOOPBACK_CALLBACKS": (False, {"1": True, "YES": True, "no": False}, []),
     "TTR_SIGNING_KEY": (
         b"",
@@ -61,9 +83,24 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
         ["QUFB" * 10, "geheim", "QUFB" * 11 + "A", "QUFB" * 11 + "\n", "\u00e9"],
     ),
     "TTR_EVENTS_KEPT": (30, {"1": 1, "365": 365}, ["", "0", "-1", "1.5", "for ever"]),
+    "TTR_TICKETS_KEPT": (0, {"0": 0, "365": 365}, ["", "-1", "1.5", "1000000"]),
     "TTR_EVENT_DEADLINE": (15.0, {"2": 2.0}, []),
-    "TTR_EVENT_LEASE": (60.0, {"16.5": 16.5}, ["15", "16"]),  # beside the default deadline
+    "TTR_EVENT_LEASE": (
+        60.0,
+        {"16.5": 16.5, "600": 600.0},
+        ["15", "16", "601"],
+    ),  # beside the default deadline
     "TTR_METRICS_PORT": (0, {"9090": 9090}, ["", "-1", "65536"]),
+    "TTR_PUBLIC": (
+        ("documents", "ui", "matrix", "metrics"),
+        {
+            "all": ("documents", "ui", "matrix", "metrics"),
+            "none": (),
+            "matrix": ("matrix",),
+            "documents, ui": ("documents", "ui"),
+        },
+        ["", "ui", "All", "documents;ui", "documents,", "all,ui", "health", "checker"],
+    ),
     "TTR_LOG_LEVEL": (20, {"DEBUG": 10, "WARNING": 30, "ERROR": 40}, ["", "debug", "CRITICAL"]),
     "TTR_SANDBOX": (False, {"true": True, "False": False, "0": False}, []),
     "TTR_CHECKER": (None, {"": None, "1": True, "no": False}, ["2", "on", "-", " "]),
@@ -71,15 +108,39 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "TTR_BACKOFFICE_URL": (
         "http://127.0.0.1:8080",
         {"https://h/gateway": "https://h/gateway", "http://[::1]:1": "http://[::1]:1"},
-        ["", "h", "ftp://h", "http://", "https://h/a?b", "https://h/a b"],
+        [
+            *("", "h", "ftp://h", "http://", "https://h/a?b", "https://h/a b", "http://h:65536"),
+            *(
+                "http://h:http",
+                "http://:80",
+                "http://[::1",
+                "https://me:geheim@h",
+                "https://\u017c",
+            ),
+        ],
     ),
     "TTR_BACKOFFICE_USER": ("", {"": "", "a:b:c": "a:b:c", "a:": "a:"}, ["a", ":b", "a b:c"]),
 }
 SIZES = ["", "0", "-1", "1.5M", "1m", "1 M", "1T", "M", "1234567890"]
-SECONDS = ["", "0", "-1", "86400", "soon", "nan", "inf"]
+SECONDS = ["", "0", "-1", "86400", "soon", "nan", "inf", "1e3", "1_0", "0x10", "1,5", ".5", "1."]
 FLAGS = ["", "2", "on", "-"]
 #: More texts that mean nothing, by the type of the default.
 BAD: dict[type, list[str]] = {float: SECONDS, bool: FLAGS}
+
+
+#: Texts that no setting takes, around its default: white space, control characters, other digits.
+ODD = [
+    " {}",
+    "{} ",
+    "{}\n",
+    "\t{}",
+    "{}\r\n",
+    "{}\x7f",
+    "{}\u00a0",
+    "{}\u200b",
+    "{}\udcff",
+    "\u0663{}",
+]
 
 
 def bad_values(variable: str) -> list[str]:
@@ -123,6 +184,96 @@ def test_bad(variable: str, text: str) -> None:
         read_config({variable: text})
     named = {"TTR_TLS_CERTIFICATE": "TTR_TLS_KEY"} if text == FILE else {}  # one without the other
     assert refused.value.name == named.get(variable, variable)
+
+
+@pytest.mark.parametrize("variable", TABLE)
+def test_odd(variable: str) -> None:
+    """Odd texts around a valid value are rejected, in one line that names the variable."""
+    valid = SETTINGS[variable][1].default or next(iter(TABLE[variable][1]))
+    for form in ODD:
+        with pytest.raises(BadSetting) as refused:
+            read_config({variable: form.format(valid)})
+        assert refused.value.name == variable, form
+        assert str(refused.value).startswith(f"Set {variable} to ")
+        assert str(refused.value).isprintable()
+
+
+@pytest.mark.parametrize("variable", TABLE)
+def test_numbers(variable: str) -> None:
+    """A number in another notation is rejected wherever a number is expected."""
+    if type(TABLE[variable][0]) in {int, float} and variable != "TTR_LOG_LEVEL":
+        for text in ("+80", "-80", "8_0", "8e1", "80e0", "0x50", "NaN", "Infinity", "9" * 400):
+            with pytest.raises(BadSetting) as refused:
+                read_config({variable: text})
+            assert refused.value.name == variable, text
+
+
+SECRETS = {
+    "TTR_DATABASE_URL": [
+        "mysql://me:{}@host/name",
+        "mysql://me:a/b@{}@host/name",
+        "mysql://me:{}#host/name",
+        "mysql://host/name?password={}",
+        "postgresql://me:{}@host:port/name",
+    ],
+    "TTR_SIGNING_KEY": ["{}", "{}!"],
+    "TTR_BACKOFFICE_USER": ["{}", ":{}", "a b:{}", "provider {}"],
+    "TTR_BACKOFFICE_URL": ["http://me:{}@host", "http://h?key={}"],
+}
+
+
+@pytest.mark.parametrize("variable", SECRETS)
+def test_secrets(variable: str) -> None:
+    """No message contains a secret, in whatever way the value is malformed."""
+    for form in SECRETS[variable]:
+        for text in (form.format("geheim"), form.format("geheim") + "\n"):
+            with pytest.raises(BadSetting) as refused:
+                read_config({variable: text})
+            assert refused.value.name == variable
+            assert "geheim" not in str(refused.value), text
+
+
+#: What Kubernetes sets for the services ttr, ttr-metrics and ttr-db, and Docker for a link `ttr`.
+LINKS = {
+    "TTR_SERVICE_HOST": "10.0.0.1",
+    "TTR_SERVICE_PORT": "80",
+    "TTR_SERVICE_PORT_HTTP_ALT": "80",
+    "TTR_PORT": "tcp://10.0.0.1:80",
+    "TTR_PORT_80_TCP": "tcp://10.0.0.1:80",
+    "TTR_PORT_80_TCP_PROTO": "tcp",
+    "TTR_PORT_80_TCP_PORT": "80",
+    "TTR_PORT_80_TCP_ADDR": "10.0.0.1",
+    "TTR_PORT_53_UDP": "udp://[fd00::1]:53",
+    "TTR_METRICS_SERVICE_HOST": "10.0.0.2",
+    "TTR_METRICS_PORT": "tcp://10.0.0.2:9090",
+    "TTR_METRICS_PORT_9090_TCP": "tcp://10.0.0.2:9090",
+    "TTR_DB_PORT": "tcp://10.0.0.3:5432",
+    "TTR_NAME": "/web/ttr",
+    "TTR_ENV_LANG": "C",
+}
+
+
+def test_links() -> None:
+    """Variables of a Kubernetes Service or a Docker link are ignored; settings still count."""
+    assert read_config(LINKS) == Config()
+    assert read_config({**LINKS, "TTR_PORT": "8081"}) == Config(port=8081)
+
+
+@pytest.mark.parametrize(
+    ("variable", "nearest"),
+    [
+        ("TTR_SERVICE", None),
+        ("TTR_PROT", "TTR_PORT"),
+        ("TTR_WORKER", "TTR_WORKERS"),
+        ("TTR_METRIC_PORT", "TTR_METRICS_PORT"),
+    ],
+)
+def test_misspelled(variable: str, nearest: str | None) -> None:
+    """A misspelled setting is still rejected, with the nearest one if there is one."""
+    with pytest.raises(BadSetting) as refused:
+        read_config({**LINKS, variable: "80"})
+    assert refused.value.name == variable
+    assert nearest is None or str(refused.value).endswith(f"Did you mean {nearest}?")
 
 
 def test_unknown() -> None:

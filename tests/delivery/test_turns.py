@@ -7,11 +7,15 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import pytest
+from sqlalchemy import insert, select
 from standardwebhooks import Webhook
 
 from server import outbox
+from server.config import Config
 from server.delivery import TOGETHER
 from server.retrying import STEPS, Outcome
+from server.schema import content, document
+from server.schema import ticket as tickets
 from server.signing import key_of, shown
 from tests.delivery.turning import (
     MASTER,
@@ -30,6 +34,8 @@ from tests.delivery.turning import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from sqlalchemy import Connection
 
     from server.store import Store
 
@@ -252,3 +258,33 @@ def test_forgotten(turning: Turning, store: Store, one: str) -> None:
     turning.delivery._purged -= 3_600
     turning.turn()
     assert rows(store) == []
+
+
+@pytest.mark.parametrize("days", [0, 30])
+def test_tickets_kept(store: Store, one: str, days: int) -> None:
+    """Tickets in a final status are deleted so many days after their last change; 0 keeps all."""
+    turning = Turning(store, config=Config(tickets_kept=days))
+    statuses = ("closed", "cancelled", "rejected", "resolved", "submitted")
+    moments = {"old": START - 30 * DAY * SECOND - 1, "new": START - 30 * DAY * SECOND}
+
+    def fill(connection: Connection) -> None:
+        """Insert tickets of each status, old ones and new ones, and many of one status."""
+        made = [(f"{status}-{age}", status, age) for status in statuses for age in moments]
+        made += [(f"many-{number}", "closed", "old") for number in range(250)]
+        for number, status, age in made:
+            row = {"operator": one, "id": number, "version": 1, "status": status}
+            connection.execute(insert(tickets).values({**row, "lastUpdate": moments[age]}))
+            connection.execute(insert(document).values(id=number, document="{}"))
+            connection.execute(insert(content).values(ticket=number, digest="d", text="t"))
+
+    store.submit(fill).result(30)
+    turning.delivery._purged -= 3_600
+    turning.turn()
+    turning.turn()
+    gone = {"closed-old", "cancelled-old", "rejected-old"} if days else set()
+    kept = {f"{status}-{age}" for status in statuses for age in moments} - gone
+    kept |= set() if days else {f"many-{number}" for number in range(250)}
+    with store._reading.connect() as connection:
+        for column in (tickets.c.id, document.c.id, content.c.ticket):
+            assert set(connection.execute(select(column)).scalars()) == kept
+    turning.close()

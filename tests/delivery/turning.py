@@ -38,10 +38,11 @@ NAME = "TroubleTicketStatusChangeEvent"
 
 
 class Clock:
-    """A clock that stands until it is moved."""
+    """A clock that stands until it is moved, and may be set; `steady` never is."""
 
     def __init__(self) -> None:
         self.now = START
+        self._steady = 0.0
 
     def __call__(self, _connection: object = None) -> int:
         """Return the moment in microseconds."""
@@ -50,6 +51,15 @@ class Clock:
     def move(self, seconds: float) -> None:
         """Let time pass."""
         self.now += round(seconds * SECOND)
+        self._steady += seconds
+
+    def set(self, seconds: float) -> None:
+        """Set the clock by so many seconds while no time passes."""
+        self.now += round(seconds * SECOND)
+
+    def steady(self) -> float:
+        """Return the time that has passed, in seconds."""
+        return self._steady
 
 
 class Attempt(NamedTuple):
@@ -98,17 +108,25 @@ class AtOnce:
 class Turning:
     """A delivery over a store, by hand."""
 
-    def __init__(self, store: Store, *, dice: float = 0.5) -> None:
+    def __init__(
+        self,
+        store: Store,
+        *,
+        dice: float = 0.5,
+        clock: Clock | None = None,
+        config: Config | None = None,
+    ) -> None:
         self.store = store
-        self.clock = Clock()
+        self.clock = clock or Clock()
         self.posted = Posted(self.clock)
         self.delivery = Delivery(
             store,
-            Config(),
+            config or Config(),
             Metrics(),
             master=MASTER,
             poster=cast("Poster", self.posted),
             clock=self.clock,
+            steady=self.clock.steady,
             dice=lambda: dice,
         )
         self.delivery._senders.shutdown()
@@ -127,7 +145,8 @@ class Turning:
         for row in rows(self.store):
             if row["state"] == "pending":
                 first.setdefault(row["ticket"], row["due"])
-        self.clock.now = max(self.clock.now, min(first.values(), default=0))
+        wait = min(first.values(), default=0) - self.clock.now
+        self.clock.move(max(0, wait) / SECOND)
         return bool(first)
 
     def close(self) -> None:
