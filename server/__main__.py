@@ -19,11 +19,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 import prometheus_client
-from sqlalchemy.exc import DBAPIError
 
 from server import document, operators, outbox, sandbox
 from server.config import BadSetting, Config, read_config
 from server.delivery import Delivery
+from server.errors import Refused
 from server.listening import listen
 from server.mending import mending
 from server.observe import Metrics, log_to_standard_error
@@ -110,8 +110,8 @@ def deliver() -> None:
             if hung_up.is_set():
                 hung_up.clear()
                 log.info("SIGHUP changes nothing: settings are read at the start only")
-            with suppress(DBAPIError):  # it is away, and delivery waits for it
-                metrics.fill(store.read_now(outbox.depth))
+            with suppress(Refused):  # the store has logged why, and delivery waits for it
+                metrics.fill(store.ask(outbox.depth).result())
         delivery.stop()
 
 
@@ -215,7 +215,7 @@ def list_command() -> None:
 
 
 def _store(config: Config | None = None) -> AbstractContextManager[Store]:
-    return closing(Store((config or read_config(os.environ)).database_url))
+    return closing(Store.of(config or read_config(os.environ)))
 
 
 def _now() -> int:

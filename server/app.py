@@ -39,7 +39,7 @@ from server.events import Events
 from server.hrefs import Hrefs
 from server.hub import AnyHub, Hub
 from server.limits import NOTED, Limits, send_answer, with_media_types
-from server.observe import Metrics
+from server.observe import Figures, Metrics
 from server.routing import MATCH, Route, Routes
 from server.tickets import Tickets
 from server.token_endpoint import OPERATIONS, TokenEndpoint
@@ -195,10 +195,21 @@ def _sides(
     shapes = specs[0]["components"]["schemas"]
     events = Events(shipped().data["lifecycle"], shapes)
     hrefs = Hrefs(config.path_prefix, document.base_path(specs[0]))
-    tickets = Tickets(store, shipped(), events, wake, validation, hrefs)
+    known, most = document.known(specs[0]), config.max_answer
+    tickets = Tickets(store, shipped(), events, wake, validation, hrefs, known=known, most=most)
     checker = Checker(shipped(), config, validation)
     hub = Hub(store, config, shapes, events, wake)
-    any_tickets = Tickets(store, backoffice.book(), events, wake, validation, hrefs, by="provider")
+    any_tickets = Tickets(
+        store,
+        backoffice.book(),
+        events,
+        wake,
+        validation,
+        hrefs,
+        by="provider",
+        known=known,
+        most=most,
+    )
     own = backoffice.Outgoing(store, wake, by="operator")
     outgoing = backoffice.Outgoing(store, wake, by="provider")
     any_hub = AnyHub(store)
@@ -234,7 +245,7 @@ def _sides(
     for spec, (role, operations) in zip(specs, roles.items(), strict=True):
         address = config.path_prefix + document.base_path(spec)
         takes, public = document.with_body(spec), document.public(spec)
-        yield Side(role, address, operations, takes, public)
+        yield Side(role, address, operations, takes, public, document.with_query(spec))
 
 
 def with_cors(app: App, config: Config, routes: Routes) -> App:
@@ -326,6 +337,7 @@ def _add_pages(
 
     `public` has the documents by their base paths.
     """
+    figures = Figures(lambda: store.ask(outbox.depth))
 
     @pages.get("/health/live")
     def live() -> flask.Response:
@@ -333,7 +345,7 @@ def _add_pages(
 
     @pages.get("/health/ready")
     def ready() -> flask.Response:
-        store.read_now(lambda connection: connection.exec_driver_sql("SELECT 1"))
+        store.check()
         return flask.jsonify(status="ready", version=_version())
 
     if "metrics" in config.public:
@@ -341,7 +353,7 @@ def _add_pages(
         @pages.get("/metrics")
         def numbers() -> flask.Response:
             metrics.waiting.set(store.waiting)
-            metrics.fill(store.read_now(outbox.depth))
+            figures.fill(metrics)
             shown = prometheus_client.generate_latest(metrics.registry)
             return flask.Response(shown, content_type=prometheus_client.CONTENT_TYPE_LATEST)
 

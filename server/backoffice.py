@@ -14,18 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from server import outbox
 from server.errors import Refused
-from server.filtering import (
-    DEFAULT_LIMIT,
-    MOST,
-    OPERATOR,
-    instants,
-    read_parameters,
-    whole,
-    words,
-)
+from server.filtering import MOST, OPERATOR, choice, instants, listed, read_parameters, whole
 from server.kept import moment
 from server.operators import known
 from server.sentences import Told
+from server.ticket_query import DEFAULT_LIMIT
 from server.wire import Answer, dumps
 from ttrules import Book
 
@@ -74,19 +67,18 @@ class Outgoing:
         """GET /event: 200 with what became of events, the newest first."""
         others = (OPERATOR,) if self._sees_all else ()
         given = read_parameters(asked.query, "state", *others, "limit")
-        state = given.get("state")
-        if state is not None and state not in STATES:
-            raise Refused("invalidQuery", Told("choose", name="state", values=", ".join(STATES)))
-        names = frozenset(words(given[OPERATOR])) if OPERATOR in given else None
+        state = choice("state", given["state"], STATES) if "state" in given else None
+        names = frozenset(listed(OPERATOR, given[OPERATOR])) if OPERATOR in given else None
         most = whole("limit", given.get("limit", str(DEFAULT_LIMIT)), 1, MOST)
         owner = self._owner(asked)
 
-        def ask(connection: Connection) -> list[dict[str, Any]]:
+        def ask(connection: Connection, _: object) -> list[dict[str, Any]]:
+            """Read the events."""
             known(connection, names)
             rows = outbox.listed(connection, state=state, names=names, operator=owner, most=most)
             return [self._told(row) for row in rows]
 
-        return Answer(status=200, body=dumps(await self._store.read(ask)))
+        return Answer(status=200, body=dumps(await self._store.scan(asked.operator, ask)))
 
     async def retrieve(self, asked: Asked) -> Answer:
         """GET /event/{id}: 200 with one event."""

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 
 from server.errors import MOST_FINDINGS, Refused, fitting
-from server.filtering import read_parameters
+from server.filtering import choice, read_parameters
 from server.languages import language_of, spoken
 from server.rate_limit import RateLimit, network_of
 from server.sentences import Told
@@ -74,9 +74,7 @@ class Checker:
     def _wanted(self, query: bytes) -> _Wanted:
         """Return what a query asks for. Raises Refused(invalidQuery)."""
         given = read_parameters(query, "process", "strict")
-        if given.get("strict", "true") not in _FLAGS:
-            _refuse(Told("choose", name="strict", values=", ".join(_FLAGS)))
-        is_strict = _FLAGS[given.get("strict", "false")]
+        is_strict = _FLAGS[choice("strict", given.get("strict", "false"), _FLAGS)]
         process = given.get("process")
         if process is not None:
             try:

@@ -96,6 +96,26 @@ class Config:
         "Where tickets are kept. Write what an address reserves in a password as %40 and so on.",
         is_secret=True,
     )
+    database_timeout: float = _setting(
+        "3",
+        types.seconds,
+        "seconds",
+        "How long the server waits for the database: to connect, for a statement, for a lock. After"
+        " that it answers 503.",
+    )
+    query_timeout: float = _setting(
+        "2",
+        types.seconds,
+        "seconds",
+        "How long one query of a list may take. After that it is answered with 503.",
+    )
+    max_answer: int = _setting(
+        "8M",
+        types.size,
+        "a size such as 8M",
+        "The most that a list answers at a time: its page ends before the ticket that would exceed"
+        " it. One ticket is always answered.",
+    )
     host: str = _setting(
         "127.0.0.1",
         types.host,

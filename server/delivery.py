@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from server import kept, outbox
 from server.callbacks import Policy, event_url
+from server.errors import Refused
+from server.faults import fault_of
 from server.posting import Poster
 from server.retrying import Outcome, decide
 from server.signing import headers, keys_of
@@ -133,9 +135,11 @@ class Delivery:
             self._woken.clear()
             try:
                 found = self.turn()
-            except Exception as error:  # noqa: BLE001 - the store has told what it is
-                # The database is away, or busy; what was claimed runs out, nothing is lost.
-                log.warning("the outbox was not reached", extra={"error": type(error).__name__})
+            except Exception as error:
+                # The database cannot be used, which the store has logged; what was claimed runs
+                # out, nothing is lost.
+                if fault_of(error) is None and not isinstance(error, Refused):
+                    log.exception("the outbox was not reached")
                 if self._is_stopping and self._under_way.total() == len(self._ended):
                     return
                 self._woken.wait(POLL)

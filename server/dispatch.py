@@ -14,6 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from server.errors import Refused
+from server.filtering import read_parameters
 from server.limits import NOTED, send_answer
 from server.routing import MATCH
 from server.validation import is_small
@@ -39,7 +40,8 @@ class Side(NamedTuple):
     """A document that is mounted: who may ask, what stands before its paths, and what answers.
 
     `with_body` has the operations that take a body; of others none is looked at. `public` has those
-    that anybody may ask; what they are sent is theirs to read.
+    that anybody may ask; what they are sent is theirs to read. `with_query` has those that take
+    parameters of a query; to others any is an error.
     """
 
     role: Role
@@ -47,6 +49,7 @@ class Side(NamedTuple):
     operations: Mapping[str, Operation]
     with_body: frozenset[str]
     public: frozenset[str] = frozenset()
+    with_query: frozenset[str] = frozenset()
 
 
 class Operations:
@@ -78,6 +81,8 @@ class Operations:
         try:
             if not is_public and (caller is None or caller.role != side.role):
                 raise Refused("accessDenied")  # noqa: TRY301 - told as every refusal is
+            if scope["query_string"] and name not in side.with_query:
+                read_parameters(scope["query_string"])
             # The raw body is not kept beside the parsed one: both may be large.
             body, raw, small = None, b"", True
             if is_public and name in side.with_body:

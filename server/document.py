@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import yaml
 
-from server.filtering import FIELDS, OPERATOR, OPERATOR_MEANINGS
+from server.filtering import FIELDS, MOST_VALUES, OPERATOR, OPERATOR_MEANINGS, Known
 from server.schema import FILTERED
 from ttrules.openapi import document as ruled
 
@@ -33,9 +33,11 @@ _COMPONENTS: Final = "#/components/"
 _CALLBACK: Final = "{$request.body#/callback}"
 _METHODS: Final = ("get", "post", "put", "patch", "delete")
 _MOST: Final = 10**18 - 1
-#: What a filter's values are, by how the member compares; nothing is a text, and nothing else.
+#: A value of a list: not empty, and a comma in it stands behind a backslash.
+_WORD: Final = {"type": "string", "pattern": r"^([^,]|\\,)+$"}
+#: What a filter's values are, by how the member compares.
 _VALUES: Final[dict[Sort, dict[str, Any]]] = {
-    "text": {"items": {"type": "string"}},
+    "text": {"items": _WORD, "minItems": 1},
     "number": {"items": {"type": "integer", "minimum": -_MOST, "maximum": _MOST}, "minItems": 1},
     "instant": {
         "items": {"anyOf": [{"type": "string", "format": each} for each in ("date", "date-time")]},
@@ -49,6 +51,8 @@ _OFFERED: Final[dict[Sort, tuple[str, ...]]] = {
     "number": ("ne", "gt", "gte", "lt", "lte"),
     "instant": ("ne", "gt", "gte", "lt", "lte"),
 }
+#: The shape of a ticket.
+_TICKET: Final = "TroubleTicket"
 #: The parameter that names a process.
 _PROCESS: Final = "Process"
 
@@ -111,6 +115,23 @@ def with_body(document: Mapping[str, Any]) -> frozenset[str]:
         for item in document["paths"].values()
         for method in _METHODS
         if "requestBody" in item.get(method, {})
+    )
+
+
+def with_query(document: Mapping[str, Any]) -> frozenset[str]:
+    """Return the operations that take parameters of a query, by operationId."""
+    components = document["components"]["parameters"]
+
+    def is_in_query(parameter: Mapping[str, Any]) -> bool:
+        if "$ref" in parameter:
+            parameter = components[parameter["$ref"].rpartition("/")[2]]
+        return bool(parameter["in"] == "query")
+
+    return frozenset(
+        item[method]["operationId"]
+        for item in document["paths"].values()
+        for method in _METHODS
+        if any(map(is_in_query, item.get(method, {}).get("parameters", ())))
     )
 
 
@@ -197,7 +218,7 @@ def served(document: Mapping[str, Any], book: Book, prefix: str) -> dict[str, An
     flows = public["components"]["securitySchemes"]["oauth2"]["flows"]
     flows["clientCredentials"]["tokenUrl"] = prefix + flows["clientCredentials"]["tokenUrl"]
     _tell_processes(public, book)
-    _tell_filters(public)
+    _tell_filters(public, known(document))
     for name, parameter in public["components"]["parameters"].items():
         public["components"]["parameters"][name] = _without_example(parameter)
     return public
@@ -221,27 +242,47 @@ def _tell_processes(public: dict[str, Any], book: Book) -> None:
         process["schema"] = {"type": "string", "enum": names}
 
 
-def _tell_filters(public: dict[str, Any]) -> None:
+def known(document: Mapping[str, Any]) -> Known:
+    """Return what the document says of a ticket: its members, and the values of its enums."""
+    shapes = document["components"]["schemas"]
+    members = shapes[_TICKET]["properties"]
+
+    def enum(shape: Mapping[str, Any]) -> tuple[str, ...] | None:
+        resolved = shapes[shape["$ref"].rpartition("/")[2]] if "$ref" in shape else shape
+        return tuple(resolved["enum"]) if "enum" in resolved else None
+
+    enums = {name: enum(shape) for name, shape in members.items()}
+    return Known(tuple(members), {name: each for name, each in enums.items() if each})
+
+
+def _tell_filters(public: dict[str, Any], of_ticket: Known) -> None:
     """Say what filters hold, `sort` and `fields` too, and offer each filter's operators."""
     parameters = public["components"]["parameters"]
     offered = public["paths"]["/troubleTicket"]["get"]["parameters"]
+    bound = {"maxItems": MOST_VALUES}
     for key, parameter in list(parameters.items()):
         name = parameter["name"]
         if name in FIELDS:
-            sort = FILTERED.get(FIELDS[name], "text")
+            member = FIELDS[name]
+            sort = FILTERED.get(member, "text")
+            values = {**_VALUES[sort], **bound}
+            if member in of_ticket.values:
+                values["items"] = {"type": "string", "enum": list(of_ticket.values[member])}
             for operator in _OFFERED[sort]:
                 meaning = f"`{name}` where {OPERATOR_MEANINGS[operator]}."
                 more = {"x-ours": True, "name": f"{name}.{operator}", "in": "query"}
-                parameters[f"{key}.{operator}"] = _listed(
-                    {**more, "description": meaning}, _VALUES[sort]
-                )
+                parameters[f"{key}.{operator}"] = _listed({**more, "description": meaning}, values)
                 offered.append({"$ref": f"#/components/parameters/{key}.{operator}"})
-            parameters[key] = _listed(parameter, _VALUES[sort])
+            parameters[key] = _listed(parameter, values)
         elif name == "sort":
             names = [f"{sign}{each}" for each in FIELDS for sign in ("", "-")]
-            parameters[key] = _listed(parameter, {"items": {"type": "string", "enum": names}})
-        elif name in {"fields", OPERATOR}:
-            parameters[key] = _listed(parameter, _VALUES["text"])
+            items = {"type": "string", "enum": names}
+            parameters[key] = _listed(parameter, {"items": items, "minItems": 1, **bound})
+        elif name == "fields":
+            items = {"type": "string", "enum": list(of_ticket.members)}
+            parameters[key] = _listed(parameter, {"items": items, "minItems": 1, **bound})
+        elif name == OPERATOR:
+            parameters[key] = _listed(parameter, {**_VALUES["text"], **bound})
 
 
 def _listed(parameter: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:

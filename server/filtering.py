@@ -1,9 +1,8 @@
 """The query of GET /troubleTicket: filters, sort, page and fields, from text to a Query.
 
-FIELDS and OPERATORS are the tables: a parameter that is neither a field with an operator nor one of
-OTHERS is refused with the nearest one that is. A condition becomes SQL with its values bound, never
-written into it. Regular expressions run in re2 alone, which takes linear time, so they are no part
-of the SQL; no LIKE either, which backtracks over its wildcards.
+FIELDS and OPERATOR_MEANINGS are the tables: a parameter that is neither a field with an operator
+nor one of OTHERS is rejected with the nearest one that is; so are a value that an enum does not
+have and a member that no ticket has. MOST_* bound what one query may ask for.
 
 What a query means (TMF630 part 1, and spec/openapi.yaml): parameters are joined by and, the values
 of one by or; a bare day stands for all of it in UTC; a member that is not there equals nothing.
@@ -12,25 +11,24 @@ of one by or; a bare day stands for all of it in UTC; a member that is not there
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, NoReturn
 from urllib.parse import parse_qsl, unquote, unquote_plus
 
 import re2  # type: ignore[import-untyped]
-from sqlalchemy import and_, or_, select, true
 
+from server.cursors import position_of
 from server.errors import Refused
-from server.schema import FILTERED, ticket
-from server.schema import operator as operators
+from server.schema import FILTERED
 from server.sentences import Told, near
+from server.ticket_query import DEFAULT_LIMIT, Condition, Query
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-
-    from sqlalchemy import ColumnElement
+    from collections.abc import Collection, Iterable, Mapping
 
     from server.schema import Sort
+    from server.ticket_query import Range
 
 #: The parameters that are filters, and the member that each one reads.
 FIELDS: Final[dict[str, str]] = {
@@ -41,10 +39,15 @@ FIELDS: Final[dict[str, str]] = {
 #: The members that always come along, whatever `fields` asks for, beside those that begin with @.
 ALWAYS: Final = ("id", "href")
 MOST: Final = 1000
-DEFAULT_LIMIT: Final = 100
 #: SQLite and PostgreSQL both count so far.
 FARTHEST: Final = 2**31 - 1
 LONGEST_PATTERN: Final = 256
+#: What all expressions of a query together may be: how many, and how many instructions of RE2.
+MOST_PATTERNS: Final = 4
+MOST_INSTRUCTIONS: Final = 2_000
+#: How many values one parameter may have, and all parameters of one member and operator together.
+MOST_VALUES: Final = 200
+_MOST_TOGETHER: Final = 2 * MOST_VALUES
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(\.\d+)?([Zz]|[+ -]\d\d:\d\d)?", re.ASCII
@@ -56,19 +59,6 @@ _MICROSECOND: Final = timedelta(microseconds=1)
 _NAME: Final = re.compile(r"(@?[A-Za-z]+)(?:\.([A-Za-z]+))?")
 _SIGNED: Final = re.compile(r"(@?[A-Za-z]+)(>=|<=|==|=~|\*=|!=|>|<)=?(.*)", re.DOTALL)
 
-#: A value to compare with, from its first to its last point: a day is a range of instants.
-_Range: TypeAlias = tuple[Any, Any]
-
-
-#: The operators that compare by order: what each asks of a value and the range that it is compared
-#: with, on columns and on Python's values alike.
-OPERATORS: Final[dict[str, Callable[[Any, _Range], Any]]] = {
-    "eq": lambda value, span: (value >= span[0]) & (value <= span[1]),
-    "gt": lambda value, span: value > span[1],
-    "gte": lambda value, span: value >= span[0],
-    "lt": lambda value, span: value < span[0],
-    "lte": lambda value, span: value <= span[1],
-}
 #: Every operator, with what it asks of a member.
 OPERATOR_MEANINGS: Final[dict[str, str]] = {
     "eq": "it is one of the values; `name=value` says the same",
@@ -91,90 +81,22 @@ SIGNS: Final[dict[str, str]] = {
     "*=": "regex",
 }
 #: The parameters that are no filters.
-OTHERS: Final = ("fields", "sort", "offset", "limit")
+OTHERS: Final = ("fields", "sort", "offset", "limit", "cursor")
 #: The parameter that chooses whose tickets, for those who see the tickets of all.
 OPERATOR: Final = "operator"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Condition:
-    """What is asked of one member: that it compares so with any of some values."""
+class Known(NamedTuple):
+    """What the document says of a ticket: its members, and the values of those that are enums.
 
-    member: str
-    operator: str
-    ranges: tuple[_Range, ...] = ()
-    patterns: tuple[Any, ...] = ()
-
-    def clause(self) -> ColumnElement[bool]:
-        """Return the condition as SQL; of a regular expression only that there is a text."""
-        column = ticket.c[self.member]
-        if self.operator == "regex":
-            return column.is_not(None)
-        if self.operator == "ne":
-            return or_(column.is_(None), ~_any_of(column, self.ranges))
-        if self.operator == "eq":
-            return _any_of(column, self.ranges)
-        return or_(*(OPERATORS[self.operator](column, each) for each in self.ranges))
-
-    def matches(self, value: str) -> bool:
-        """Say whether a text matches any of the regular expressions."""
-        # A loop, since any() with a generator takes longer than most expressions do.
-        encoded = value.encode()  # of a str re2 would work out places that nobody asks for
-        for pattern in self.patterns:  # noqa: SIM110
-            if pattern.search(encoded):
-                return True
-        return False
-
-
-def _any_of(column: ColumnElement[Any], ranges: Iterable[_Range]) -> ColumnElement[bool]:
-    """Return that a column is in one of some ranges; single points are told together."""
-    points = [low for low, high in ranges if low == high]
-    spans = [span for span in ranges if span[0] != span[1]]
-    return or_(column.in_(points), *(OPERATORS["eq"](column, span) for span in spans))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """What is asked of a list. `sort` has members with whether each is sorted downwards.
-
-    `operators` are the names of those whose tickets are asked for, None for all that are seen.
+    Of what is not known nothing is rejected.
     """
 
-    conditions: tuple[Condition, ...] = ()
-    sort: tuple[tuple[str, bool], ...] = ()
-    offset: int = 0
-    limit: int = DEFAULT_LIMIT
-    fields: frozenset[str] | None = None
-    operators: frozenset[str] | None = None
+    members: Collection[str] = ()
+    values: Mapping[str, Collection[str]] = {}
 
-    @property
-    def matching(self) -> tuple[Condition, ...]:
-        """The conditions that are regular expressions."""
-        return tuple(each for each in self.conditions if each.operator == "regex")
 
-    def where(self, operator: str | None) -> ColumnElement[bool]:
-        """Return what is asked, of the tickets of one operator or of all, as SQL."""
-        clauses = [each.clause() for each in self.conditions]
-        if operator is not None:
-            clauses.insert(0, ticket.c.operator == operator)
-        if self.operators is not None:
-            named = select(operators.c.id).where(operators.c.name.in_(sorted(self.operators)))
-            clauses.append(ticket.c.operator.in_(named))
-        return and_(true(), *clauses)
-
-    def order(self, *, by_index: bool = True) -> list[ColumnElement[Any]]:
-        """Return what to sort by; the id comes last, so that pages never overlap.
-
-        Without `by_index` no index is followed: where all tickets are read in any case, to read
-        them as they lie and to sort them then takes half the time.
-        """
-        columns = []
-        for member, down in self.sort or (("creationDate", False),):
-            column: ColumnElement[Any] = ticket.c[member]
-            if not by_index:
-                column = column.concat("") if FILTERED.get(member, "text") == "text" else column + 0
-            columns.append(column.desc().nulls_last() if down else column.asc().nulls_last())
-        return [*columns, ticket.c.id]
+ANY: Final = Known()
 
 
 def instant_of(text: str) -> int:
@@ -195,22 +117,24 @@ def _microseconds(found: re.Match[str]) -> int:
     return since + (int(fraction[1:].ljust(6, "0")) if fraction else 0)
 
 
-def read_query(raw: bytes, *, of_all: bool = False) -> Query:
+def read_query(raw: bytes, known: Known = ANY, *, of_all: bool = False) -> Query:
     """Return the Query that a query string asks for; one `of_all` may choose operators.
 
     Raises Refused(invalidQuery) for a parameter that is unknown, stands twice where it may not, or
     has a value that it cannot have.
     """
-    read = _Reading((*OTHERS, OPERATOR) if of_all else OTHERS)
+    read = _Reading((*OTHERS, OPERATOR) if of_all else OTHERS, known)
     for part in raw.decode("utf-8", "replace").split("&"):
         if part:
             read.take(*_split(part))
     return read.query()
 
 
-def read_fields(raw: bytes) -> frozenset[str] | None:
+def read_fields(raw: bytes, known: Known = ANY) -> frozenset[str] | None:
     """Return what the query of a single ticket selects: `fields`, and nothing else is taken."""
-    query = read_query(raw)
+    if not raw:
+        return None
+    query = read_query(raw, known)
     if query != Query(fields=query.fields):
         _refuse(Told("only_fields"))
     return query.fields
@@ -251,8 +175,9 @@ def _decoded(match: re.Match[str]) -> str:
 class _Reading:
     """The parameters read so far."""
 
-    def __init__(self, names: tuple[str, ...]) -> None:
+    def __init__(self, names: tuple[str, ...], known: Known) -> None:
         self._names = names
+        self._known = known
         self._values: dict[tuple[str, str], list[str]] = {}
         self._others: dict[str, str] = {}
 
@@ -273,27 +198,64 @@ class _Reading:
     def query(self) -> Query:
         """Return what has been asked for."""
         others = self._others
-        wanted = others.get("fields")
-        return Query(
-            conditions=tuple(_condition(*key, values) for key, values in self._values.items()),
+        query = Query(
+            conditions=tuple(self._conditions()),
             sort=tuple(_sorting(others["sort"])) if "sort" in others else (),
             offset=whole("offset", others.get("offset", "0"), 0, FARTHEST),
             limit=whole("limit", others.get("limit", str(DEFAULT_LIMIT)), 1, MOST),
-            fields=None if wanted is None else frozenset(words(wanted)),
-            operators=frozenset(words(others[OPERATOR])) if OPERATOR in others else None,
+            fields=self._fields(others["fields"]) if "fields" in others else None,
+            operators=frozenset(listed(OPERATOR, others[OPERATOR])) if OPERATOR in others else None,
         )
+        if "cursor" not in others:
+            return query
+        if "offset" in others:
+            _refuse(Told("cursor_or_offset"))
+        return replace(query, after=position_of(query, others["cursor"]))
+
+    def _fields(self, text: str) -> frozenset[str]:
+        members = self._known.members
+        names = listed("fields", text)
+        for name in names:
+            if members and name not in members:
+                hint = near(name, members)
+                _refuse(Told("field", name=repr(name[:64]), near=hint))
+        return frozenset(names)
+
+    def _conditions(self) -> Iterable[Condition]:
+        patterns = instructions = 0
+        for (member, operator), texts in self._values.items():
+            if operator == "regex":
+                patterns += len(texts)
+                if patterns > MOST_PATTERNS:
+                    _refuse(Told("patterns", most=MOST_PATTERNS))
+                condition = _matching(member, texts)
+                instructions += sum(each.programsize for each in condition.patterns)
+                if instructions > MOST_INSTRUCTIONS:
+                    _refuse(Told("large_pattern", most=MOST_INSTRUCTIONS))
+            else:
+                condition = self._comparing(member, operator, texts)
+            yield condition
+
+    def _comparing(self, member: str, operator: str, texts: Iterable[str]) -> Condition:
+        lists = [_alternatives(unquote_plus(text)) for text in texts]
+        words = [word for each in lists for word in each]
+        if len(words) > _MOST_TOGETHER or any(len(each) > MOST_VALUES for each in lists):
+            _refuse(Told("query_values", most=MOST_VALUES))
+        known = self._known.values.get(member)
+        for word in words:
+            if not word:
+                _refuse(Told("empty", name=member))
+            if known is not None:
+                choice(member, word, known)
+        ranges = tuple(_range(member, each) for each in words)
+        return Condition(member=member, operator=operator, ranges=ranges)
 
 
-def _condition(member: str, operator: str, values: Iterable[str]) -> Condition:
-    if operator == "regex":
-        if FILTERED.get(member, "text") != "text":
-            _refuse(Told("no_text", name=member))
-        patterns = tuple(_pattern(member, unquote_plus(value)) for value in values)
-        return Condition(member=member, operator=operator, patterns=patterns)
-    ranges = tuple(
-        _range(member, each) for value in values for each in _alternatives(unquote_plus(value))
-    )
-    return Condition(member=member, operator=operator, ranges=ranges)
+def _matching(member: str, texts: Iterable[str]) -> Condition:
+    if FILTERED.get(member, "text") != "text":
+        _refuse(Told("no_text", name=member))
+    patterns = tuple(_pattern(member, unquote_plus(each)) for each in texts)
+    return Condition(member=member, operator="regex", patterns=patterns)
 
 
 def _alternatives(text: str) -> list[str]:
@@ -304,7 +266,7 @@ def _alternatives(text: str) -> list[str]:
     return [each.replace("\\,", ",") for each in _COMMA.split(text)]
 
 
-def _range(member: str, value: str) -> _Range:
+def _range(member: str, value: str) -> Range:
     sort: Sort = FILTERED.get(member, "text")
     if "\0" in value:
         _refuse(Told("nul_in", name=member))
@@ -318,7 +280,7 @@ def _range(member: str, value: str) -> _Range:
     return instants(member, value)
 
 
-def instants(member: str, value: str) -> _Range:
+def instants(member: str, value: str) -> Range:
     """Return the first and last instant of a date or date-time. Raises Refused(invalidQuery)."""
     try:
         if _DAY.fullmatch(value):
@@ -334,19 +296,24 @@ def instants(member: str, value: str) -> _Range:
 
 
 def _pattern(member: str, text: str) -> Any:  # noqa: ANN401 - re2 is untyped
+    if not text:
+        _refuse(Told("empty", name=member))
     if len(text) > LONGEST_PATTERN:
         _refuse(Told("long_pattern", name=member, most=LONGEST_PATTERN))
     options = re2.Options()
-    options.max_mem, options.log_errors = 1 << 20, False
+    # So much memory is enough for the instructions of a query, and for what a search remembers.
+    options.max_mem, options.log_errors = 1 << 17, False
     try:
         return re2.compile(text, options)
-    except re2.error:
+    except re2.error as error:
+        if "too large" in str(error):
+            _refuse(Told("large_pattern", most=MOST_INSTRUCTIONS))
         _refuse(Told("pattern", name=member))
 
 
 def _sorting(text: str) -> Iterable[tuple[str, bool]]:
     seen: set[str] = set()
-    for word in words(text):
+    for word in listed("sort", text):
         name = word[1:] if word[0] in "+-" else word
         if name not in FIELDS:
             _refuse(Told("sort", name=repr(name[:64]), near=near(name, FIELDS)))
@@ -371,9 +338,25 @@ def read_parameters(raw: bytes, *names: str) -> dict[str, str]:
     return given
 
 
-def words(text: str) -> list[str]:
-    """Return the words of a list that commas separate."""
-    return [word.strip() for word in text.split(",") if word.strip()]
+def listed(name: str, text: str) -> list[str]:
+    """Return the words of a list that commas separate, none of them empty.
+
+    Raises Refused(invalidQuery).
+    """
+    words = [word.strip() for word in text.split(",")]
+    if not all(words):
+        _refuse(Told("empty", name=name))
+    if len(words) > MOST_VALUES:
+        _refuse(Told("query_values", most=MOST_VALUES))
+    return words
+
+
+def choice(name: str, value: str, known: Collection[str]) -> str:
+    """Return a value that is one of those known. Raises Refused(invalidQuery)."""
+    if value not in known:
+        hint = near(value, known)
+        _refuse(Told("value", name=name, value=repr(value[:64]), near=hint, known=", ".join(known)))
+    return value
 
 
 def whole(name: str, text: str, least: int, most: int) -> int:

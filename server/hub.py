@@ -16,10 +16,11 @@ import jsonschema_rs
 from server import outbox, subscriptions
 from server.callbacks import LookUps, Policy, check
 from server.errors import Refused
-from server.filtering import DEFAULT_LIMIT, MOST, OPERATOR, read_parameters, whole, words
+from server.filtering import MOST, OPERATOR, listed, read_parameters, whole
 from server.kept import moment
 from server.operators import known
 from server.sentences import Told
+from server.ticket_query import DEFAULT_LIMIT
 from server.wire import Answer, dumps
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ class AnyHub:
     async def list(self, asked: Asked) -> Answer:
         """GET /hub: 200 with the subscriptions, by the names of their operators."""
         given = read_parameters(asked.query, OPERATOR, "limit")
-        names = frozenset(words(given[OPERATOR])) if OPERATOR in given else None
+        names = frozenset(listed(OPERATOR, given[OPERATOR])) if OPERATOR in given else None
         most = whole("limit", given.get("limit", str(DEFAULT_LIMIT)), 1, MOST)
 
         def ask(connection: Connection) -> list[dict[str, Any]]:

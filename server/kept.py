@@ -14,25 +14,32 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import sqlalchemy
-from sqlalchemy import bindparam, delete, func, select, tuple_
+from sqlalchemy import and_, bindparam, delete, func, select, true, tuple_
 
-from server.filtering import instant_of
+from server.engines import Deadline
+from server.errors import Refused
+from server.filtering import instant_of, select_fields
+from server.operators import known
 from server.prepared import Prepared, insert_into
 from server.schema import FILTERED, content, document, idempotency
 from server.schema import operator as operators
 from server.schema import ticket as tickets
+from server.sentences import Told
 from server.validation import SMALL, is_small
 from server.wire import Answer, dumps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from sqlalchemy import Connection
 
-    from server.filtering import Query
+    from server.ticket_query import Position, Query
 
 _MARK: Final = "sha256:"
 _MARKED: Final = f'"{_MARK}'
+#: What a page takes at most, in bytes, and how many characters of documents are read at a time.
+LARGEST_PAGE: Final = 8 << 20
+_CHUNK: Final = 1 << 20
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 
@@ -183,45 +190,162 @@ def owned(name: str, text: bytes) -> bytes:
     return b'{"operator":' + dumps(name) + b"," + text[1:]
 
 
-def page(connection: Connection, operator: str | None, query: Query) -> tuple[int, list[bytes]]:
-    """Return how many tickets a query has, and the documents of the page that it asks for.
+class Page(NamedTuple):
+    """A page of a list: how many tickets there are in all, its tickets, and where it ends.
 
-    They are those of an operator, or of all.
+    `end` is the position of its last ticket when others follow, else None.
     """
+
+    total: int
+    tickets: list[bytes]
+    end: Position | None
+
+
+def page(
+    connection: Connection,
+    operator: str | None,
+    query: Query,
+    *,
+    most: int = LARGEST_PAGE,
+    deadline: Deadline | None = None,
+) -> Page:
+    """Return the page that a query asks for, of the tickets of an operator or of all.
+
+    Attachments have their contents only where `fields` names them. The page ends before the ticket
+    that would take it beyond `most` bytes, but has one ticket at least; so it does when the time is
+    over. Raises Refused(invalidQuery) for an operator or a position that is not there, and
+    Refused(unavailable) when the time is over before the first ticket.
+    """
+    deadline = deadline or Deadline()
+    known(connection, query.operators)
+    deadline.renew(connection)
+    after = _after(connection, operator, query)
     if query.matching:
-        numbers = _matching(connection, operator, query)
-        total, numbers = len(numbers), numbers[query.offset :][: query.limit]
+        total, numbers = _matching(connection, operator, query, after, deadline)
     else:
         where = query.where(operator)
         count = select(func.count()).select_from(tickets).where(where)
         total = connection.execute(count).scalar_one()
         numbers = []
         if query.offset < total:
+            deadline.renew(connection)
             keys = select(tickets.c.id).where(where).order_by(*query.order())
-            numbers = list(connection.scalars(keys.offset(query.offset).limit(query.limit)))
-    texts = _documents(connection, numbers)
-    whole = query.fields is None or "attachment" in query.fields
-    return total, [
-        _whole(connection, number, texts[number]) if whole else texts[number].encode()
-        for number in numbers
-    ]
+            if after is not None:
+                keys = keys.where(query.behind(after))
+            numbers = list(connection.scalars(keys.offset(query.offset).limit(query.limit + 1)))
+    texts = _texts(connection, numbers[: query.limit], query.fields, most, deadline)
+    end = None
+    if texts and len(texts) < len(numbers):
+        end = _position(connection, query, numbers[len(texts) - 1])
+    return Page(total, texts, end)
 
 
-def _matching(connection: Connection, operator: str | None, query: Query) -> list[str]:
-    """Return the ids of the tickets whose texts match the regular expressions of a query."""
+def _after(connection: Connection, operator: str | None, query: Query) -> Position | None:
+    """Return the position that a page begins behind; one that is an id is looked up."""
+    if query.after is None or len(query.after) > 1:
+        return query.after
+    where = tickets.c.id == query.after[0]
+    if operator is not None:
+        where = and_(where, tickets.c.operator == operator)
+    row = connection.execute(select(*query.keys()).where(where)).first()
+    if row is None:
+        raise Refused("invalidQuery", Told("cursor"))
+    return tuple(row)
+
+
+def _position(connection: Connection, query: Query, number: str) -> Position:
+    return tuple(connection.execute(select(*query.keys()).where(tickets.c.id == number)).one())
+
+
+def _matching(
+    connection: Connection,
+    operator: str | None,
+    query: Query,
+    after: Position | None,
+    deadline: Deadline,
+) -> tuple[int, list[str]]:
+    """Return how many tickets match the regular expressions of a query, and the ids of a page.
+
+    The ids are those of the page and one more.
+    """
     columns = [tickets.c[condition.member] for condition in query.matching]
-    found = select(tickets.c.id, *columns).where(query.where(operator))
-    rows: Iterable[Any] = connection.execute(found.order_by(*query.order(by_index=False)))
-    # One expression after the other, since this runs once for each of the tickets.
-    for at, condition in enumerate(query.matching, 1):
-        matches = condition.matches
-        rows = [row for row in rows if matches(row[at])]
-    return [row[0] for row in rows]
+    is_behind = true() if after is None else query.behind(after)
+    found = select(tickets.c.id, is_behind.label("is_behind"), *columns)
+    found = found.where(query.where(operator)).order_by(*query.order(by_index=False))
+    matches = [(at, condition.matches) for at, condition in enumerate(query.matching, 2)]
+    total = passed = 0
+    numbers: list[str] = []
+    for row in connection.execute(found):
+        deadline.check()
+        if all(fits(row[at]) for at, fits in matches):
+            total += 1
+            if row[1]:
+                passed += 1
+                if query.offset < passed <= query.offset + query.limit + 1:
+                    numbers.append(row[0])
+    return total, numbers
+
+
+def _texts(
+    connection: Connection,
+    numbers: list[str],
+    fields: frozenset[str] | None,
+    most: int,
+    deadline: Deadline,
+) -> list[bytes]:
+    """Return the tickets of a page as they are answered, as many as fit."""
+    texts: list[bytes] = []
+    size = 2
+    for chunk in _chunks(connection, numbers):
+        if deadline.is_over and texts:
+            return texts
+        deadline.renew(connection)
+        documents = _documents(connection, chunk)
+        for number in chunk:
+            text = _listed(connection, number, documents.pop(number), fields)
+            size += len(text) + 1
+            if texts and (size > most or deadline.is_over):
+                return texts
+            texts.append(text)
+    return texts
+
+
+def _chunks(connection: Connection, numbers: list[str]) -> Iterator[list[str]]:
+    """Yield ids whose documents are read together: about a megabyte, or one large document."""
+    length = func.length(document.c.document)
+    found = select(document.c.id, length).where(document.c.id.in_(numbers))
+    lengths = {row[0]: row[1] for row in connection.execute(found)} if numbers else {}
+    chunk: list[str] = []
+    size = 0
+    for number in numbers:
+        size += lengths[number]
+        if chunk and size > _CHUNK:
+            yield chunk
+            chunk, size = [], lengths[number]
+        chunk.append(number)
+    if chunk:
+        yield chunk
 
 
 def _documents(connection: Connection, numbers: list[str]) -> dict[str, str]:
     found = select(document.c.id, document.c.document).where(document.c.id.in_(numbers))
-    return {row.id: row.document for row in connection.execute(found)} if numbers else {}
+    return {row.id: row.document for row in connection.execute(found)}
+
+
+def _listed(connection: Connection, number: str, text: str, fields: frozenset[str] | None) -> bytes:
+    """Return a ticket as a list has it: with the members that are asked for."""
+    if fields is not None and "attachment" in fields:
+        return dumps(select_fields(json.loads(_whole(connection, number, text)), fields))
+    if fields is None and _MARKED not in text:
+        return text.encode()
+    ticket = select_fields(json.loads(text), fields)
+    if "attachment" in ticket:
+        without = [
+            {name: value for name, value in attachment.items() if name != "content"}
+            for attachment in ticket["attachment"]
+        ]
+        ticket = {**ticket, "attachment": without}
+    return dumps(ticket)
 
 
 def _whole(connection: Connection, number: str, text: str) -> bytes:

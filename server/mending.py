@@ -14,7 +14,8 @@ from server.operators import BadName, NoSuchOperator, OperatorExists
 from server.processes import CANNOT_START, CannotListen
 from server.sandbox import BadFile
 from server.schema import NewerSchema
-from server.store import Locked, NotMigrated
+from server.sqlite_file import Locked
+from server.store import NotMigrated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

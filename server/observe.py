@@ -9,6 +9,9 @@ from __future__ import annotations
 import json
 import logging
 import sys
+import threading
+import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final
@@ -17,10 +20,18 @@ import orjson
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+
     from server.outbox import Depth
 
 #: The members of a record that are not for the line, or stand there under other names.
 _USUAL: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
+#: How long the figures of the outbox count at least, and how many times as long as they took; how
+#: long a request waits for new ones, in seconds.
+_FRESH: Final = 1.0
+_REST: Final = 20
+_WAIT: Final = 0.2
 _NOISY: Final = ("connexion", "uvicorn.access", "httpx")
 
 
@@ -51,6 +62,39 @@ def log_to_standard_error(level: int) -> None:
     for name in ("uvicorn", "uvicorn.error"):
         logging.getLogger(name).handlers = []
         logging.getLogger(name).propagate = True
+
+
+class Figures:
+    """The figures of the outbox, read again at most once a second and never by two at a time.
+
+    `ask` begins to read them. While the database cannot be used the last ones stay.
+    """
+
+    def __init__(self, ask: Callable[[], Future[Depth]]) -> None:
+        self._ask = ask
+        self._reading: Future[Depth] | None = None
+        self._next = 0.0
+        self._begun = 0.0
+        self._lock = threading.Lock()
+
+    def fill(self, metrics: Metrics) -> None:
+        """Show the newest figures that can be had in a moment."""
+        with self._lock:
+            if self._reading is None and time.monotonic() >= self._next:
+                self._begun = time.monotonic()
+                self._reading = self._ask()
+            reading = self._reading
+        if reading is None:
+            return
+        # What is wrong with the database is logged where it was noticed.
+        with suppress(Exception):
+            metrics.fill(reading.result(_WAIT))
+        if reading.done():
+            with self._lock:
+                if self._reading is reading:
+                    now = time.monotonic()
+                    self._reading = None
+                    self._next = now + max(_FRESH, _REST * (now - self._begun))
 
 
 class Metrics:

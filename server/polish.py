@@ -128,6 +128,19 @@ SENTENCES: Final[dict[str, str]] = {
     "whole_between": "Zapisz {name} jako liczbę całkowitą od {least} do {most}.",
     "instant": "Zapisz {name} jako datę (RRRR-MM-DD) albo datę z czasem według RFC 3339.",
     "long_pattern": "Skróć wyrażenie dla {name}: może mieć najwyżej {most} znaków.",
+    "patterns": "Wyślij najwyżej {most} wyrażenia regularne w jednym zapytaniu.",
+    "large_pattern": "Uprość wyrażenia regularne w zapytaniu: razem mogą mieć najwyżej {most}"
+    " instrukcji RE2. Najwięcej zajmują powtórzenia takie jak {{100}}.",
+    "query_values": "Wyślij najwyżej {most} wartości w jednym parametrze.",
+    "empty": "Podaj wartość {name} bez pustych elementów albo pomiń ten parametr.",
+    "value": "Nieznana wartość {value} parametru {name}.{near} Znane wartości: {known}.",
+    "field": "Nieznane pole {name} w parametrze fields.{near}",
+    "cursor": "Przepisz cursor bez zmian z nagłówka Link poprzedniej strony i powtórz jej filtry"
+    " oraz parametr sort.",
+    "cursor_or_offset": "Wyślij cursor albo offset, nie oba.",
+    "narrow": "Zawęź filtry, na przykład według creationDate lub status, albo poproś o mniejszą"
+    " stronę: zapytanie trwało dłużej niż {seconds} s.",
+    "share": "Wysyłaj najwyżej {most} zapytania o listy jednocześnie.",
     "pattern": "Zapisz wyrażenie dla {name} tak, jak przyjmuje je RE2 (bez asercji"
     " wyprzedzających i wstecznych, bez odwołań wstecznych).",
     "sort": "Sprawdź nazwę {name} w sort: nie ma takiego pola.{near}",

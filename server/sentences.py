@@ -74,6 +74,19 @@ SENTENCES: Final[dict[str, str]] = {
     "whole_between": "Write {name} as a whole number from {least} to {most}.",
     "instant": "Write {name} as a date (YYYY-MM-DD) or an RFC 3339 date-time.",
     "long_pattern": "Write the expression for {name} in {most} characters at most.",
+    "patterns": "Send at most {most} regular expressions in one query.",
+    "large_pattern": "Simplify the regular expressions of the query: together they may have at"
+    " most {most} RE2 instructions. Repetitions such as {{100}} take most of them.",
+    "query_values": "Send at most {most} values in one parameter.",
+    "empty": "Give {name} a value without empty parts, or leave it out.",
+    "value": "Unknown value {value} of {name}.{near} Known: {known}.",
+    "field": "Unknown member {name} in fields.{near}",
+    "cursor": "Take the cursor unchanged from the Link of the previous page, and repeat its filters"
+    " and sort.",
+    "cursor_or_offset": "Send cursor or offset, not both.",
+    "narrow": "Narrow the filters, for example by creationDate or status, or ask for a smaller"
+    " page: the query took longer than {seconds} seconds.",
+    "share": "Run at most {most} queries of lists at a time.",
     "pattern": "Write the expression for {name} as RE2 takes it (no look-around, no"
     " back-references).",
     "sort": "Check the name {name} in sort: there is no such member.{near}",

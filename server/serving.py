@@ -56,7 +56,7 @@ def serve(
 
     A single process calls `announce` with the secrets of a sandbox; a worker has `ready`.
     """
-    with closing(Store(config.database_url)) as store:
+    with closing(Store.of(config)) as store:
         store.open()
         metrics = Metrics()
         secrets = prepared(config, store) if announce is not None else {}

@@ -22,10 +22,10 @@ from uuid import UUID, uuid4
 
 import ttrules
 from server import kept, outbox
+from server.cursors import cursor_of
 from server.errors import Refused
-from server.filtering import read_fields, read_query, select_fields
+from server.filtering import ANY, read_fields, read_query, select_fields
 from server.kept import stamp
-from server.operators import known
 from server.sentences import Told
 from server.wire import JSON_PATCH, Answer, dumps
 from server.wrappers import wrapper_hint
@@ -35,12 +35,14 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
+    from server.engines import Deadline
     from server.events import Event, Events
-    from server.filtering import Query
+    from server.filtering import Known
     from server.hrefs import Hrefs
     from server.kept import Stored
     from server.operators import Role
     from server.store import Store
+    from server.ticket_query import Query
     from server.validation import Validation
     from server.wire import Asked
     from ttrules import Book, Change, Finding, Report
@@ -68,7 +70,8 @@ class Tickets:
     """The operations, over a store and a book of rules.
 
     `wake` is called when there are events to deliver. `by` is who asks: operators, each for its own
-    tickets, or the provider for those of all. `hrefs` are the addresses of the tickets.
+    tickets, or the provider for those of all. `hrefs` are the addresses of the tickets, `known` is
+    what the document says of a ticket, `most` how many bytes a list answers at a time.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917 - what it works with
@@ -81,6 +84,8 @@ class Tickets:
         hrefs: Hrefs,
         *,
         by: Role = "operator",
+        known: Known = ANY,
+        most: int = kept.LARGEST_PAGE,
     ) -> None:
         self._store = store
         self._validation = validation
@@ -89,6 +94,8 @@ class Tickets:
         self._wake = wake
         self._hrefs = hrefs
         self._by: Role = by
+        self._known = known
+        self._most = most
         self._sees_all = by == "provider"
         assert book.lifecycle is not None, "tickets have statuses"
         self._initial = book.lifecycle.initial
@@ -163,11 +170,12 @@ class Tickets:
 
     async def retrieve(self, asked: Asked) -> Answer:
         """GET /troubleTicket/{id}: 200 with the ticket, or the members that are asked for."""
-        fields = read_fields(asked.query)
+        fields = read_fields(asked.query, self._known)
+        whole = fields is None or "attachment" in fields
 
         def ask(connection: Connection) -> tuple[Stored, Sequence[str]]:
             """Read the ticket, and for the provider the name of its operator."""
-            _, stored = self._found(connection, asked, whole=fields is None)
+            _, stored = self._found(connection, asked, whole=whole)
             return stored, self._owners(connection, [asked.path["troubleTicketId"]])
 
         stored, owners = await self._store.read(ask, by_key=True)
@@ -185,22 +193,21 @@ class Tickets:
 
     async def list(self, asked: Asked) -> Answer:
         """GET /troubleTicket: 200 with a page of tickets, and how many there are."""
-        query = read_query(asked.query, of_all=self._sees_all)
+        query = read_query(asked.query, self._known, of_all=self._sees_all)
         operator = None if self._sees_all else asked.operator
 
-        def ask(connection: Connection) -> tuple[int, list[bytes], Sequence[str]]:
-            """Read the page, and for the provider whose tickets these are."""
-            known(connection, query.operators)
-            total, texts = kept.page(connection, operator, query)
-            numbers = [json.loads(each)["id"] for each in texts] if self._sees_all else []
-            return total, texts, self._owners(connection, numbers)
+        def ask(connection: Connection, deadline: Deadline) -> tuple[kept.Page, Sequence[str]]:
+            """Read the page, and for the provider the names of the operators."""
+            page = kept.page(connection, operator, query, most=self._most, deadline=deadline)
+            numbers = [json.loads(each)["id"] for each in page.tickets] if self._sees_all else []
+            return page, self._owners(connection, numbers)
 
-        total, texts, owners = await self._store.read(ask)
-        texts = _selected([self._hrefs.added(text) for text in texts], query.fields, owners)
+        page, owners = await self._store.scan(asked.operator, ask)
+        texts = _selected([self._hrefs.added(each) for each in page.tickets], None, owners)
         headers = {
-            "X-Total-Count": str(total),
-            "X-Result-Count": str(len(texts)),
-            "Link": _links(asked, query, total),
+            "X-Total-Count": str(page.total),
+            "X-Result-Count": str(len(page.tickets)),
+            "Link": _links(asked, query, page),
         }
         return Answer(status=200, headers=headers, body=b"[" + b",".join(texts) + b"]")
 
@@ -469,24 +476,25 @@ def _named(pointers: list[str]) -> str:
     return ", ".join(words)
 
 
-def _links(asked: Asked, query: Query, total: int) -> str:
-    """Return the Link header of a page (RFC 8288)."""
-    rest = [
-        part
-        for part in asked.query.decode("latin-1").split("&")
-        if part and part.partition("=")[0] not in {"offset", "limit"}
-    ]
+def _links(asked: Asked, query: Query, page: kept.Page) -> str:
+    """Return the Link header of a page (RFC 8288): `next` by a cursor, all others by offset."""
+    given = [part for part in asked.query.decode("latin-1").split("&") if part]
+    rest = [part for part in given if part.partition("=")[0] not in {"offset", "limit", "cursor"}]
 
-    def link(relation: str, offset: int) -> str:
-        parts = [*rest, f"offset={offset}", f"limit={query.limit}"]
+    def link(relation: str, *places: str) -> str:
         # Within the brackets of a Link nothing may end them.
-        address = "&".join(parts).replace("<", "%3C").replace(">", "%3E").replace('"', "%22")
+        address = "&".join([*rest, *places, f"limit={query.limit}"])
+        address = address.replace("<", "%3C").replace(">", "%3E").replace('"', "%22")
         return f'<{asked.base}/troubleTicket?{address}>; rel="{relation}"'
 
-    last = max(0, (total - 1) // query.limit * query.limit)
-    links = [link("self", query.offset), link("first", 0)]
+    last = max(0, (page.total - 1) // query.limit * query.limit)
+    if query.after is None:
+        here = f"offset={query.offset}"
+    else:
+        here = next(part for part in given if part.startswith("cursor="))
+    links = [link("self", here), link("first", "offset=0")]
     if query.offset > 0:
-        links.append(link("prev", max(0, query.offset - query.limit)))
-    if query.offset + query.limit < total:
-        links.append(link("next", query.offset + query.limit))
-    return ", ".join([*links, link("last", last)])
+        links.append(link("prev", f"offset={max(0, query.offset - query.limit)}"))
+    if page.end is not None:
+        links.append(link("next", f"cursor={cursor_of(query, page.end)}"))
+    return ", ".join([*links, link("last", f"offset={last}")])

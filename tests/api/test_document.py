@@ -15,6 +15,7 @@ from server import backoffice
 from server.document import (
     as_json_schema,
     base_path,
+    known,
     load,
     load_backoffice,
     offered,
@@ -23,7 +24,7 @@ from server.document import (
     with_body,
 )
 from server.errors import KINDS, Refused, error_body
-from server.filtering import FIELDS, OPERATOR_MEANINGS, OTHERS, read_query
+from server.filtering import FIELDS, MOST_VALUES, OPERATOR_MEANINGS, OTHERS, read_query
 from server.schema import FILTERED
 from tests.api.contract import BACKOFFICE, BASE, DOCUMENT, resolved
 from tests.placing import payload_of
@@ -44,9 +45,11 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     for each in map(resolved, DOCUMENT["paths"]["/troubleTicket"]["get"]["parameters"])
     if each["in"] == "query"
 }
+#: What the document says of a ticket.
+KNOWN = known(load())
 #: What a query may say of a member, by how it compares, and what it may not.
 VALUES: dict[str, tuple[list[Any], list[Any]]] = {
-    "text": ([[""], ["a", "b"], []], [[1]]),
+    "text": ([["a", "b"], ["a\\,b"], [" "]], [[1], [], [""], ["a,b"], ["a"] * (MOST_VALUES + 1)]),
     "number": ([[1], [1, -(10**18) + 1]], [["x"], [], [1.5], [10**18]]),
     "instant": (
         [["2026-01-31"], ["2026-01-31T00:00:00Z", "2024-02-29"]],
@@ -258,17 +261,37 @@ class TestFilters:
     def test_values(self, name: str) -> None:
         """What the schema of a filter allows is taken, and what it refuses is refused."""
         schema = PARAMETERS[name]["schema"]
-        good, bad = VALUES[FILTERED.get(FIELDS[name.partition(".")[0]], "text")]
+        member = FIELDS[name.partition(".")[0]]
+        good, bad = VALUES[FILTERED.get(member, "text")]
+        if member in KNOWN.values:
+            good, bad = [[*KNOWN.values[member]]], [[], [""], [1], ["submitte"]]
         for value in good:
             assert is_valid(schema, value)
             text = ",".join(map(str, value))
-            assert read_query(f"{name}={text}".encode()).conditions
+            assert read_query(f"{name}={text}".encode(), KNOWN).conditions
         for value in bad:
             assert not is_valid(schema, value)
 
+    def test_enums(self) -> None:
+        """The enums among the filters are those of the ticket's members, not a list of code."""
+        shape = load()["components"]["schemas"]["TroubleTicket"]["properties"]
+        for name in ("origin", "severity", "ticketType", "ticketSubtype"):
+            assert list(KNOWN.values[name]) == shape[name]["enum"]
+        assert set(KNOWN.members) == set(shape)
+        assert {*KNOWN.values} & {*FIELDS} == {
+            *("origin", "severity", "ticketType", "ticketSubtype", "status")
+        }
+
+    def test_fields(self) -> None:
+        """`fields` takes the members of a ticket."""
+        schema = PARAMETERS["fields"]["schema"]
+        assert is_valid(schema, ["name", "@type"])
+        assert not is_valid(schema, ["nosuch"])
+        assert not is_valid(schema, [])
+
     def test_lists(self) -> None:
         """A value is a list whose members are separated by commas."""
-        for name in {*PARAMETERS} - {"offset", "limit"}:
+        for name in {*PARAMETERS} - {"offset", "limit", "cursor"}:
             told = PARAMETERS[name]
             assert (told["style"], told["explode"]) == ("form", False)
 

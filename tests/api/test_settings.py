@@ -34,6 +34,9 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
             *("sqlite:///a.db?timeout=soon", "sqlite://host/a.db", "sqlite:a.db"),
         ],
     ),
+    "TTR_DATABASE_TIMEOUT": (3.0, {"0.5": 0.5}, ["", "0", "-1", "86400", "x", "nan"]),
+    "TTR_QUERY_TIMEOUT": (2.0, {"0.5": 0.5}, ["", "0", "-1", "86400", "x", "nan"]),
+    "TTR_MAX_ANSWER": (8 << 20, {"1K": 1024}, ["", "0", "8X"]),
     "TTR_HOST": (
         "127.0.0.1",
         {each: each for each in ("0.0.0.0", "::1", "localhost", "a-1.example.com", "fe80::1%eth0")},  # noqa: S104 - a value

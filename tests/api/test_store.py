@@ -14,7 +14,8 @@ from sqlalchemy.exc import DBAPIError
 import server.store
 from server.errors import KINDS, Refused
 from server.schema import MIGRATIONS, TABLES, content, schema_version, version_of
-from server.store import Locked, NotMigrated, Store
+from server.sqlite_file import Locked
+from server.store import NotMigrated, Store
 from tests.api.conftest import postgresql
 
 if TYPE_CHECKING:
