@@ -83,6 +83,13 @@ class SQLiteFile:
             self._beside[path] = _identity(path.stat())
         self._written = self._state()
 
+    def is_in_place(self) -> bool:
+        """Return whether the path still leads to the file that was opened."""
+        try:
+            return _identity(self._path.stat()) == self._identity
+        except OSError:
+            return False
+
     def check(self) -> None:
         """Raise Replaced when the file was deleted, replaced or overwritten by somebody else.
 

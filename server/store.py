@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from sqlalchemy import make_url, text, update
+from sqlalchemy import event, make_url, text, update
 from sqlalchemy.exc import DBAPIError
 
 from server.engines import (
@@ -136,6 +136,7 @@ class Store:
         self._query_timeout = query_timeout
         # One for each thread, so that no kind of thread ever waits for another's connection.
         connections = readers + LISTS + _SPARE + (1 if self.is_embedded else 2)
+        self._connections = connections
         shared = make_engine(self.url, connections, timeout=timeout)
         self._writing = (
             make_engine(self.url, 1, timeout=timeout, writes=True) if self.is_embedded else shared
@@ -146,6 +147,9 @@ class Store:
             if self.is_embedded
             else shared.execution_options(isolation_level="REPEATABLE READ")
         )
+        if self._file is not None:
+            for engine in (self._writing, self._reading):
+                event.listen(engine, "do_connect", self._opens_same_file)
         self._readers = ThreadPoolExecutor(readers, "reader")
         self._lists = ThreadPoolExecutor(LISTS, "list")
         self._shares = FairShare(
@@ -189,11 +193,23 @@ class Store:
                 raise NotMigrated(version)
             self._patient.start()
         if self._file is not None:
-            self._here = self._reading.connect()
+            # All of them now: one that is opened later finds no file that was moved meanwhile.
+            opened = [self._reading.connect() for _ in range(self._connections)]
+            self._here = opened.pop()
+            for connection in opened:
+                connection.close()
             driver_of(self._here).execute(f"PRAGMA busy_timeout = {round(_HERE * 1000)}")
             self._file.watch()
         self._writer.start()
         return self
+
+    def _opens_same_file(self, *_: object) -> None:
+        """Raise Replaced before a connection opens another file than the others have.
+
+        SQLite would create a missing file, and write the log of the former one anew.
+        """
+        if self._file is not None and not self._file.is_in_place():
+            raise Replaced(str(self.url.database))
 
     def migrate(self) -> list[int]:
         """Bring the database to the newest schema; return the versions gone through."""

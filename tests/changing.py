@@ -32,7 +32,7 @@ def judged(
         assert list(agreed(senders(change.ticket, ROOT, add), add)) == []
         for name in DECIDED["append_only"]["fields"][ROOT]:
             if isinstance(ticket.get(name), list) and None not in ticket[name]:
-                assert change.ticket[name][: len(ticket[name])] == ticket[name]
+                assert change.ticket.get(name, [])[: len(ticket[name])] == ticket[name]
         if not LIFECYCLE["moves"].get(ticket.get("status"), True):
             accepted = {*LIFECYCLE["final"]["accepts"], "channel", "ticketSubtype"}
             for name in (ticket.keys() | change.ticket.keys()) - accepted:

@@ -116,15 +116,21 @@ SENT: Final = """
 pm.test("what was sent is answered", () => {
     const holds = (answer, sent) => {
         if (sent === null || typeof sent !== "object") {
-            pm.expect(answer).to.eql(sent);
-        } else {
-            for (const name of Object.keys(sent)) {
-                pm.expect(answer).to.have.property(name);
-                holds(answer[name], sent[name]);
-            }
+            return answer === sent;
         }
+        if (answer === null || typeof answer !== "object") {
+            return false;
+        }
+        if (Array.isArray(sent)) {
+            return sent.every((item) => answer.some((each) => holds(each, item)));
+        }
+        return Object.keys(sent).every((name) => holds(answer[name], sent[name]));
     };
-    holds(pm.response.json(), JSON.parse(pm.variables.replaceIn(pm.request.body.raw)));
+    const answer = pm.response.json();
+    const sent = JSON.parse(pm.variables.replaceIn(pm.request.body.raw));
+    for (const name of Object.keys(sent)) {
+        pm.expect(holds(answer[name], sent[name]), name).to.be.true;
+    }
 });
 """
 VIOLATION: Final = """

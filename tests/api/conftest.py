@@ -109,6 +109,11 @@ class Server(NamedTuple):
         return Client(self.root, None)
 
 
+def without_owner(ticket: dict[str, Any]) -> dict[str, Any]:
+    """Return a ticket that the provider was answered with as its operator is."""
+    return {name: value for name, value in ticket.items() if name != "operator"}
+
+
 def complaint() -> dict[str, Any]:
     """Return a new Complaint that meets every rule."""
     return example(shipped(), "complaint-add", "minimal")

@@ -304,8 +304,8 @@ _MEDIA_TYPES: Final = [
 def hostile() -> Iterator[Hostile]:
     """Yield all bodies."""
     for text in _BROKEN:
-        is_marked = text.startswith("\ufeff")
-        yield Hostile(f"broken {text[:20]!r} ({len(text)})", text.encode(), is_json=is_marked)
+        is_json = text.startswith(("\ufeff", "{\"\\u0000"))
+        yield Hostile(f"broken {text[:20]!r} ({len(text)})", text.encode(), is_json=is_json)
     for name, body in _CODED.items():
         yield Hostile(name, body, is_json=body.startswith(b"\xef\xbb\xbf{"))
     for end in (1, 2, 3, len(VALID) // 3, len(VALID) // 2, len(VALID) - 2, len(VALID) - 1):

@@ -15,6 +15,7 @@ import pytest
 import yaml
 
 from tests.api.test_backoffice import MERGE, OPERATIONS, status_and_code, told
+from tests.api.conftest import without_owner
 from tests.placing import payload_of
 from ttrules.book import shipped
 
@@ -41,8 +42,7 @@ def changed(client: Client, ticket: dict[str, Any], patch: Any) -> dict[str, Any
     """Send a patch that is accepted and return the ticket."""
     answer = change(client, ticket, patch)
     assert answer.status_code == 200, answer.text
-    after: dict[str, Any] = answer.json()
-    return after
+    return without_owner(answer.json())
 
 
 def file(name: str) -> dict[str, Any]:
