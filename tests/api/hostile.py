@@ -304,7 +304,7 @@ _MEDIA_TYPES: Final = [
 def hostile() -> Iterator[Hostile]:
     """Yield all bodies."""
     for text in _BROKEN:
-        is_json = text.startswith(("\ufeff", "{\"\\u0000"))
+        is_json = text.startswith(("\ufeff", '{"\\u0000'))
         yield Hostile(f"broken {text[:20]!r} ({len(text)})", text.encode(), is_json=is_json)
     for name, body in _CODED.items():
         yield Hostile(name, body, is_json=body.startswith(b"\xef\xbb\xbf{"))

@@ -143,7 +143,14 @@ class TestValues:
         """A report is plain JSON values: its verdict, its process and each finding in full."""
         report = ttrules.validate(broken(), PROCESS)
         made = json.loads(json.dumps(report.to_dict()))
-        assert list(made) == ["valid", "process", "violations", "warnings", "undetermined", "left_out"]
+        assert list(made) == [
+            "valid",
+            "process",
+            "violations",
+            "warnings",
+            "undetermined",
+            "left_out",
+        ]
         assert made["valid"] is False
         assert made["process"] == PROCESS
         told = made["violations"] + made["warnings"] + made["undetermined"]
