@@ -11,7 +11,7 @@ import json
 import re
 from typing import Any, Final
 
-from server.wire import dumps
+import orjson
 
 #: How a stored document begins.
 _STORED: Final = re.compile(rb'\{"id":"([^"\\]*)"(?:,"href":"[^"\\]*")?')
@@ -36,7 +36,7 @@ class Hrefs:
         if found is None:  # as another program spells it
             ticket = json.loads(text)
             rest = {name: value for name, value in ticket.items() if name not in {"id", "href"}}
-            return dumps({"id": ticket["id"], "href": self.of(ticket["id"]), **rest})
+            return orjson.dumps({"id": ticket["id"], "href": self.of(ticket["id"]), **rest})
         number = found[1]
         href = self.of(number.decode()).encode()
         return b'{"id":"%b","href":"%b"%b' % (number, href, text[found.end() :])

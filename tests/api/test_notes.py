@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import yaml
 
-from tests.api.test_backoffice import MERGE, OPERATIONS, status_and_code, told
 from tests.api.conftest import without_owner
+from tests.api.test_backoffice import MERGE, OPERATIONS, status_and_code, told
 from tests.placing import payload_of
 from ttrules.book import shipped
 
