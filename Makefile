@@ -1,4 +1,4 @@
-# What people and CI run. Everything happens in .venv, which is made from constraints.txt once.
+# The commands for people and CI. They use .venv, which is created once from constraints.txt.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -8,22 +8,25 @@ BACKOFFICE := --openapi spec/openapi.yaml --requirements spec/backoffice-require
 	--interpretation spec/backoffice-interpretation.yaml --lifecycle spec/lifecycle.yaml
 LOCKED := --extra cli --extra hypothesis --extra xlsx --group docs --group server --group test --group lint --group build --group bench
 
-.PHONY: help run test thorough lint schemas bench soak docs site wheel constraints clean
+.PHONY: help run quick test thorough lint schemas bench soak docs site wheel constraints clean
 .DEFAULT_GOAL := help
 
-help: ## Say what can be made
+help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /: /'
 
-run: $(VENV)/.made ## Serve the sandbox at http://127.0.0.1:8080, its tickets in var/
+run: $(VENV)/.made ## Start the sandbox at http://127.0.0.1:8080, with its data in var/
 	@TTR_SANDBOX=$${TTR_SANDBOX:-1} TTR_ALLOW_LOOPBACK_CALLBACKS=$${TTR_ALLOW_LOOPBACK_CALLBACKS:-1} \
 		TTR_LOG_LEVEL=$${TTR_LOG_LEVEL:-WARNING} $(BIN)/python -m server serve
 
-test: $(VENV)/.made lint tests/node/node_modules/.made ## Run every check: lint, types, imports, tests with coverage, docs, the wheel
+quick: $(VENV)/.made ## Run the tests that need no PostgreSQL, browser or Node.js and are not slow: about a minute
+	$(BIN)/pytest -n auto --dist worksteal -m "not slow and not postgres and not browser and not node"
+
+test: $(VENV)/.made lint tests/node/node_modules/.made ## Run all checks: lint, types, imports, tests with coverage, docs, the wheel
 	$(BIN)/pytest -n auto --dist worksteal --cov --cov-report=
 	$(BIN)/coverage report --include='ttrules/*' --fail-under=100
 	$(BIN)/coverage report --include='server/*' --fail-under=97
 
-lint: $(VENV)/.made ## Hold the code against its rules
+lint: $(VENV)/.made ## Run the linters, the type checker and the import contracts
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -37,18 +40,18 @@ schemas: $(VENV)/.made ## Compile spec/ to ttrules/schemas/ and server/rules/
 	$(BIN)/ttrules openapi $(SPEC) --out ttrules/schemas/openapi.json
 	$(BIN)/ttrules compile $(BACKOFFICE) --out server/rules
 
-docs: $(VENV)/.made schemas ## Write docs/reference/ and docs/postman/ from spec/ and from the tables of the code
-	$(BIN)/python docs/write.py
+docs: $(VENV)/.made schemas ## Write the generated files in docs/ from spec/ and the code
+	$(BIN)/python docs/generate/reference.py
 	$(BIN)/ttrules postman $(SPEC) --out docs/postman
 
-site: $(VENV)/.made ## Build build/site: the docs, to be read in a browser
-	$(BIN)/python docs/stage.py
-	NO_MKDOCS_2_WARNING=1 SOURCE_DATE_EPOCH=315532800 $(BIN)/mkdocs build --strict # --quiet would let warnings pass
+site: $(VENV)/.made ## Build the documentation site in build/site
+	$(BIN)/python docs/generate/stage_site.py
+	NO_MKDOCS_2_WARNING=1 SOURCE_DATE_EPOCH=315532800 $(BIN)/mkdocs build --strict # --quiet would hide warnings
 
-thorough: $(VENV)/.made tests/node/node_modules/.made ## Draw more than the tests do: 20,000 payloads a process, 500 requests an operation, all hostile bodies
-	TTRULES_PAYLOADS=20000 $(BIN)/pytest -n auto tests/property/test_agreement.py
-	TTRULES_EXAMPLES=500 $(BIN)/pytest tests/api/test_schemathesis.py
-	TTRULES_HOSTILE=1 $(BIN)/pytest tests/api/test_hostile.py
+thorough: $(VENV)/.made tests/node/node_modules/.made ## Test more random input: 20,000 payloads a process, 500 requests an operation, all hostile bodies
+	TTRULES_PAYLOADS=20000 $(BIN)/pytest -n auto tests/properties/test_agreement.py
+	TTRULES_EXAMPLES=500 $(BIN)/pytest tests/tools/test_schemathesis.py
+	TTRULES_HOSTILE=1 $(BIN)/pytest tests/asgi/test_hostile.py
 
 bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/run.py
@@ -57,19 +60,19 @@ bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/delivering.py
 	$(BIN)/python tests/benchmarks/hostile_bodies.py
 
-soak: $(VENV)/.made ## Change tickets from 8 clients, kill the server's processes, and print the results
-	$(BIN)/python tests/api/consistency.py
-	$(BIN)/python tests/delivery/soak.py
+soak: $(VENV)/.made ## Change tickets from 8 clients, kill processes of the server, and print what was lost
+	$(BIN)/python tests/soak/consistency.py
+	$(BIN)/python tests/soak/delivery.py
 	$(BIN)/python tests/benchmarks/crowd.py
 
 wheel: $(VENV)/.made ## Build dist/ttrules-*.whl
 	$(BIN)/python -m build --wheel --no-isolation
 
-constraints: $(VENV)/.made ## Pin the newest versions of all that the project is built with
+constraints: $(VENV)/.made ## Pin the newest versions of all dependencies
 	$(BIN)/uv pip compile pyproject.toml $(LOCKED) --universal --python-version 3.11 \
 		--generate-hashes --no-header --no-annotate --upgrade --quiet -o constraints.txt
 
-clean: ## Remove what make has made
+clean: ## Remove everything that make has created
 	rm -rf $(VENV) build dist .bench .coverage* .hypothesis .mypy_cache .pytest_cache .ruff_cache \
 		.import_linter_cache tests/node/node_modules
 

@@ -1,9 +1,9 @@
-"""The settings: one table, read from the environment once, checked before anything starts.
+"""The settings: one table that is read from the environment once and checked before the start.
 
-Each field of Config is a variable: TTR_ and the field's name, with its default, how its text is
-read, and what it means; docs/reference/settings.md is that table. An invalid value stops the start
-with one sentence, which never contains a secret. Variables that Kubernetes and Docker set for a
-service or a link are ignored.
+Each field of Config is a variable: TTR_ and the field's name, with its default, the function that
+parses its text, and its meaning. docs/reference/settings.md is generated from this table. An
+invalid value stops the start with one sentence, which never contains a secret. Variables that
+Kubernetes and Docker set for a service or a link are ignored.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from ttrules.codes import closest
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-#: The parts of an address that can contain a password: up to the last @, and the query.
+#: The parts of a URL that can contain a password: up to the last @, and the query.
 _PASSWORD: Final = re.compile(r"(?<=:)(?!//).+?(?=@[^@]*$|$)|(?<=\?).+", re.DOTALL)
-#: By how many seconds a claim of an event outlives the attempt that it is for.
+#: By how many seconds the lease of an event must exceed the time of an attempt.
 _MARGIN: Final = 1.0
 
 
@@ -37,24 +37,24 @@ class BadSetting(Exception):  # noqa: N818 - a statement
         self.name, self.value, self.expected = name, value, expected
 
     def __str__(self) -> str:
-        """Return the sentence that names the variable; a password in an address is masked."""
+        """Return the message; it names the variable and masks a password in a URL."""
         if self.name not in SETTINGS:
             nearest = closest(self.name, SETTINGS)
             hint = f" Did you mean {nearest}?" if nearest else ""
             name = self.name if self.name.isprintable() else repr(self.name)
-            return f"Unset {name}: there is no such setting.{hint}"
+            return f"Unset {name}: unknown setting.{hint}"
         if self.value is None:
             return f"Set {self.name} to {self.expected}."
         is_address = SETTINGS[self.name][1].is_address
         value = _PASSWORD.sub("***", self.value) if is_address else self.value
-        return f"Set {self.name} to {self.expected}: {value!r} is not."
+        return f"Set {self.name} to {self.expected}; invalid value: {value!r}."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """How a variable of the environment is read, and how it is documented.
+    """How an environment variable is parsed, and how it is documented.
 
-    A value that `is_secret` is in no message; of an `is_address` the password is masked.
+    A message never contains a value with `is_secret`. It masks the password of an `is_address`.
     """
 
     default: str
@@ -65,7 +65,7 @@ class Setting:
     is_address: bool = False
 
 
-def _setting(  # noqa: PLR0913 - as Setting has
+def _setting(  # noqa: PLR0913 - the members of Setting
     default: str,
     read: Callable[[str], Any],
     expected: str,
@@ -93,99 +93,100 @@ class Config:
         "sqlite:///var/tickets.db",
         types.database,
         "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
-        "Where tickets are kept. Write what an address reserves in a password as %40 and so on.",
+        "URL of the database. Percent-encode reserved characters in the password (@ as %40).",
         is_secret=True,
     )
     database_timeout: float = _setting(
         "3",
         types.seconds,
         "seconds",
-        "How long the server waits for the database: to connect, for a statement, for a lock. After"
-        " that it answers 503.",
+        "Maximum wait for the database: for a connection, a statement or a lock. After that the"
+        " server responds with 503.",
     )
     query_timeout: float = _setting(
         "2",
         types.seconds,
         "seconds",
-        "How long one query of a list may take. After that it is answered with 503.",
+        "Maximum time of one list query. After that the server responds with 503.",
     )
     max_answer: int = _setting(
         "8M",
         types.size,
         "a size such as 8M",
-        "The most that a list answers at a time: its page ends before the ticket that would exceed"
-        " it. One ticket is always answered.",
+        "Maximum size of a page of tickets. The page ends before the ticket that would exceed it,"
+        " but always contains at least one ticket.",
     )
     host: str = _setting(
         "127.0.0.1",
         types.host,
         "an address or a host name; 0.0.0.0 or :: for all addresses",
-        "The address to listen at.",
+        "Address to listen on.",
     )
-    port: int = _setting("8080", types.port, "a port", "The port; 0 takes any that is free.")
+    port: int = _setting("8080", types.port, "a port", "Port to listen on; 0 selects a free port.")
     workers: int = _setting(
         "1",
         partial(types.count, most=types.MOST_WORKERS),
-        f"a whole number from 1 to {types.MOST_WORKERS}",
-        "How many processes answer. More than one needs PostgreSQL.",
+        f"an integer from 1 to {types.MOST_WORKERS}",
+        "Number of worker processes. More than one requires PostgreSQL.",
     )
     path_prefix: str = _setting(
         "",
         types.matching(r"(?:/(?!\.\.?(?:/|$))[A-Za-z0-9_.~-]+)*"),
         "nothing, or a path such as /gateway",
-        "What a proxy in front takes off the path; addresses that are given out begin with it.",
+        "Path prefix that a reverse proxy removes. URLs in responses begin with it.",
     )
     forwarded_allow_ips: str = _setting(
         "127.0.0.1",
         types.proxies,
         "addresses or networks, separated by commas; * for all, nothing for none",
-        "The proxies whose X-Forwarded-For and X-Forwarded-Proto are believed.",
+        "Proxies whose X-Forwarded-For and X-Forwarded-Proto headers are trusted.",
     )
     tls_certificate: str = _setting(
-        "", types.file, "a file", "The certificate chain (PEM), to serve HTTPS."
+        "", types.file, "a file", "Certificate chain (PEM) to serve HTTPS."
     )
-    tls_key: str = _setting("", types.file, "a file", "The key of the certificate (PEM).")
+    tls_key: str = _setting("", types.file, "a file", "Private key of the certificate (PEM).")
     max_body: int = _setting(
-        "20M", types.size, "a size such as 20M", "The largest ticket or patch."
+        "20M", types.size, "a size such as 20M", "Maximum size of a ticket or patch."
     )
     max_small_body: int = _setting(
-        "64K", types.size, "a size such as 64K", "The largest body of any other request."
+        "64K", types.size, "a size such as 64K", "Maximum body size of other requests."
     )
     max_checked_body: int = _setting(
         "2M",
         types.size,
         "a size such as 2M",
-        "The largest ticket that is checked for callers without credentials.",
+        "Maximum size of a ticket that is checked for clients without credentials.",
     )
-    max_query: int = _setting("8K", types.size, "a size such as 8K", "The longest query string.")
+    max_query: int = _setting(
+        "8K", types.size, "a size such as 8K", "Maximum length of a query string."
+    )
     max_headers: int = _setting(
-        "16K", types.size, "a size such as 16K", "The most that all headers together may take."
+        "16K", types.size, "a size such as 16K", "Maximum total size of the request headers."
     )
     header_timeout: float = _setting(
         "10",
         types.seconds,
         "seconds",
-        "How long the headers of a request, and the first byte of a connection, may take to"
-        " arrive.",
+        "Maximum time until the headers of a request, or the first byte of a connection, arrive.",
     )
     body_timeout: float = _setting(
         "10",
         types.seconds,
         "seconds",
-        "How long a body may take to arrive, beside the time that TTR_MIN_RATE allows.",
+        "Maximum time until a body arrives, in addition to the time that TTR_MIN_RATE allows.",
     )
     min_rate: int = _setting(
         "32K",
         types.size,
         "a size such as 32K",
-        "How many bytes of a body must arrive in a second; also of an answer, where the client is"
-        " slow to read it.",
+        "Minimum number of bytes per second: of a body that a client sends, and of a response that"
+        " it reads.",
     )
     send_timeout: float = _setting(
         "20",
         types.seconds,
         "seconds",
-        "How long a client may leave an answer unread before the connection is closed.",
+        "How long a client may leave a response unread before the server closes the connection.",
     )
     keep_alive_timeout: float = _setting(
         "15",
@@ -196,60 +197,68 @@ class Config:
     connections: int = _setting(
         "4000",
         types.count,
-        "a whole number from 1",
-        "How many connections may be open in a process. For one more, the connection that has"
-        " waited longest for a request is closed; if none waits, the new one gets a 503.",
+        "an integer from 1",
+        "Maximum number of open connections per process. If it is reached, the connection that has"
+        " been idle longest is closed; if none is idle, the new connection gets a 503.",
     )
     connections_per_address: int = _setting(
         "200",
         types.count,
-        "a whole number from 1",
-        "How many connections one address (IPv6: one /64) may have in a process; another one gets"
-        " a 503. The addresses in TTR_FORWARDED_ALLOW_IPS have no such limit.",
+        "an integer from 1",
+        "Maximum number of connections of one address (IPv6: one /64) per process; further ones get"
+        " a 503. Addresses in TTR_FORWARDED_ALLOW_IPS are exempt.",
     )
     shutdown_timeout: float = _setting(
         "30",
         types.seconds,
         "seconds",
-        "How long requests may take to finish once the server is told to stop.",
+        "How long requests in progress may take to finish after the server receives a stop signal.",
     )
     cors_origins: tuple[str, ...] = _setting(
         "",
         types.origins,
         "nothing, *, or origins such as https://app.example.com, separated by commas",
-        "The origins whose pages may use the API in a browser (CORS); * allows all. Credentials are"
-        " only what a page sends itself, never what the browser has stored.",
+        "Origins whose pages may use the API in a browser (CORS); * allows all. A page must send"
+        " credentials itself; those stored by the browser are not used.",
+    )
+    fast_path: bool = _setting(
+        "1",
+        types.flag,
+        "0 or 1",
+        "Answer operations on the event loop, before Connexion and Flask. 0 sends every request"
+        " through both: the answers are the same, but slower, and ten requests at most run at a"
+        " time.",
     )
     failed_logins: int = _setting(
         "10",
         types.count,
-        "a whole number from 1",
-        "How many secrets are tried for one name from one address in a minute.",
+        "an integer from 1",
+        "Maximum number of failed logins per minute for one name from one address.",
     )
     failed_logins_per_address: int = _setting(
         "100",
         types.count,
-        "a whole number from 1",
-        "How many secrets are tried from one address in a minute, whatever the name.",
+        "an integer from 1",
+        "Maximum number of failed logins per minute from one address, for all names together.",
     )
     token_lifetime: int = _setting(
         "3600",
         partial(types.count, most=types.DAY),
-        "a whole number of seconds from 1 to 86400",
-        "How long an access token is valid.",
+        "an integer of seconds from 1 to 86400",
+        "Lifetime of an access token.",
     )
     allow_loopback_callbacks: bool = _setting(
         "0",
         types.flag,
         "0 or 1",
-        "Let callbacks be http or https on this machine's loopback addresses. For development, and"
-        " only where the server itself listens at such an address.",
+        "Allow http and https callbacks to loopback addresses of this machine. For development"
+        " only; the server itself must listen on a loopback address.",
     )
     callback_ca: str = _setting(
         "",
         types.authorities,
         "a file of PEM certificates",
-        "Certificate authorities that callbacks may use besides the public ones.",
+        "Certificate authorities that callbacks may use in addition to the public ones.",
     )
     callback_ports: frozenset[int] = _setting(
         "443,8443", types.ports, "ports, separated by commas", "The ports that callbacks may use."
@@ -258,93 +267,93 @@ class Config:
         "",
         types.networks,
         "networks in CIDR notation such as 10.20.0.0/16, separated by commas",
-        "Private networks that callbacks may lead into. Loopback, link-local, multicast and cloud"
-        " metadata addresses stay closed unless the network listed is a part of theirs.",
+        "Private networks that callbacks may use. Loopback, link-local, multicast and cloud"
+        " metadata addresses remain blocked unless the listed network is inside their range.",
     )
     signing_key: bytes = _setting(
         "",
         types.key,
         "at least 32 random bytes in base64",
-        "What the keys that sign events are derived from; all processes need the same. With SQLite"
-        " one is made beside the database when there is none.",
+        "Master key from which the keys that sign events are derived. All processes need the same"
+        " key. With SQLite, a key file is created next to the database if this is not set.",
         is_secret=True,
     )
     events_kept: int = _setting(
         "30",
         types.count,
-        "a whole number of days from 1",
-        "For how many days events that were delivered, or given up, are kept.",
+        "an integer of days from 1",
+        "Number of days for which delivered and failed events are kept.",
     )
     tickets_kept: int = _setting(
         "0",
         partial(types.count, least=0),
-        "a whole number of days, 0 for ever",
-        "For how many days tickets in a final status are kept after their last change; the process"
-        " that delivers events deletes them.",
+        "an integer of days, 0 to keep them indefinitely",
+        "Number of days for which tickets in a final status are kept after their last change. The"
+        " process that delivers events deletes them.",
     )
     event_deadline: float = _setting(
         "15",
         types.seconds,
         "seconds",
-        "How long one attempt to deliver an event may take altogether.",
+        "Maximum total time of one delivery attempt.",
     )
     event_lease: float = _setting(
         "60",
         partial(types.seconds, most=types.LONGEST_LEASE + 0.001),
-        f"seconds, more than TTR_EVENT_DEADLINE and one, up to {types.LONGEST_LEASE}",
-        "After how long without a word of it an attempt counts as lost, as when its process died;"
-        " then another one is made.",
+        f"seconds, more than TTR_EVENT_DEADLINE plus one, up to {types.LONGEST_LEASE}",
+        "Time after which a delivery attempt without a result counts as lost, for example because"
+        " its process died. The event is then sent again.",
     )
     metrics_port: int = _setting(
         "0",
         types.port,
         "a port",
-        "Where a process that only delivers shows its numbers; 0 for nowhere.",
+        "Port of the metrics of a process that only delivers events; 0 disables it.",
     )
     public: tuple[str, ...] = _setting(
         "all",
         types.pages,
         f"all, none, or some of {', '.join(types.PAGES)}, separated by commas (ui needs documents)",
-        "What the server shows without credentials: the OpenAPI documents, the page to try them,"
-        " the page of the matrix, the metrics. A page that is not in the list is a 404. `/health`"
-        " is always shown; for the checker see TTR_CHECKER.",
+        "Pages that are public: the OpenAPI documents, Swagger UI, the matrix page, the metrics."
+        " Other pages respond with 404. `/health` is always public; for the checker see"
+        " TTR_CHECKER.",
     )
     log_level: int = _setting(
         "INFO",
         types.level,
         "DEBUG, INFO, WARNING or ERROR",
-        "What is logged, to standard error, one JSON object a line.",
+        "Minimum level of log records. They are JSON lines on standard error.",
     )
     sandbox: bool = _setting(
         "0",
         types.flag,
         "0 or 1",
-        "Make two operators to try things with, and print a command that works.",
+        "Create two test operators and a provider, and print an example command.",
     )
     checker: bool | None = _setting(
         "",
         types.choice,
-        "0 or 1; nothing for 1 in a sandbox and else 0",
-        "Offer a page that checks payloads, and the operation behind it, to anybody.",
+        "0 or 1; empty for 1 in a sandbox and 0 otherwise",
+        "Enable the page that checks payloads, and its operation, for everyone.",
     )
     checks_per_minute: int = _setting(
         "600",
         types.count,
-        "a whole number from 1",
-        "How many payloads are checked for one address in a minute.",
+        "an integer from 1",
+        "Maximum number of checked payloads per minute for one address.",
     )
     backoffice_url: str = _setting(
         "http://127.0.0.1:8080",
         types.web_address,
         "an address such as https://tickets.example.com",
-        "Where the commands `ticket` and `events` find the server.",
+        "URL of the server for the commands `ticket`, `events` and `hub`.",
         is_address=True,
     )
     backoffice_user: str = _setting(
         "",
         types.matching(r"(?:[^:\s]+:.*)?"),
         "NAME:SECRET",
-        "As whom these commands ask; on a sandbox's machine as `provider` when it is not set.",
+        "Credentials of these commands. On the machine of a sandbox the default is `provider`.",
         is_secret=True,
     )
 
@@ -352,17 +361,17 @@ class Config:
         "",
         types.authorities,
         "a file of PEM certificates",
-        "The certificate authorities that these commands trust, in place of the public ones.",
+        "Certificate authorities that these commands trust instead of the public ones.",
     )
 
     @property
     def has_checker(self) -> bool:
-        """Whether anybody may have payloads checked."""
+        """Whether the checker is public."""
         return self.sandbox if self.checker is None else self.checker
 
     @property
     def switches(self) -> dict[str, bool]:
-        """What a document may hang on by `x-setting`, by variable."""
+        """The switches that `x-setting` in a document may name, by variable."""
         return {"TTR_CHECKER": self.has_checker}
 
 
@@ -373,7 +382,7 @@ SETTINGS: Final[dict[str, tuple[str, Setting]]] = {
 
 
 def read_config(environment: Mapping[str, str]) -> Config:
-    """Return the Config that an environment asks for. Raises BadSetting."""
+    """Return the Config of an environment. Raises BadSetting."""
     values: dict[str, Any] = {}
     for variable, text in environment.items():
         if not variable.startswith("TTR_") or types.is_link(variable, text):
@@ -383,26 +392,28 @@ def read_config(environment: Mapping[str, str]) -> Config:
         name, setting = SETTINGS[variable]
         try:
             if not text.isprintable() or text != text.strip():
-                raise ValueError  # noqa: TRY301 - told as any other value that is invalid
+                raise ValueError  # noqa: TRY301 - reported like any other invalid value
             values[name] = setting.read(text)
         except (ValueError, KeyError):
-            told = None if setting.is_secret else text
-            raise BadSetting(variable, told, setting.expected) from None
+            shown = None if setting.is_secret else text
+            raise BadSetting(variable, shown, setting.expected) from None
     config = Config(**values)
     if config.workers > 1 and config.database_url.startswith("sqlite"):
-        raise BadSetting("TTR_WORKERS", str(config.workers), "1, since SQLite serves one process")
+        raise BadSetting(
+            "TTR_WORKERS", str(config.workers), "1, because SQLite allows one process only"
+        )
     if config.allow_loopback_callbacks and not _is_loopback(config.host):
-        expected = "0, since others can reach the server at TTR_HOST"
+        expected = "0, because other machines can reach the server at TTR_HOST"
         raise BadSetting("TTR_ALLOW_LOOPBACK_CALLBACKS", "1", expected)
     if config.event_lease <= config.event_deadline + _MARGIN:
-        expected = "more than TTR_EVENT_DEADLINE and one"
+        expected = "more than TTR_EVENT_DEADLINE plus one"
         raise BadSetting("TTR_EVENT_LEASE", f"{config.event_lease:g}", expected)
     if bool(config.tls_certificate) != bool(config.tls_key):
         raise BadSetting(
             "TTR_TLS_KEY", config.tls_key, "the key of TTR_TLS_CERTIFICATE, or set neither"
         )
     if config.tls_certificate and not types.is_pair(config.tls_certificate, config.tls_key):
-        expected = "a PEM certificate with its key, which no password protects"
+        expected = "a PEM certificate with an unencrypted private key"
         raise BadSetting("TTR_TLS_CERTIFICATE", config.tls_certificate, expected)
     return config
 

@@ -1,8 +1,8 @@
-"""Rate limits: how many events a key may have within a minute.
+"""Rate limits: how many events a key may have per minute.
 
 A key is any hashable value; for a client it contains the network of its address. Time is monotonic,
-so that a clock that is set back or forward neither locks a client out nor lets it in early. Memory
-is bounded: a limit keeps at most MAX_KEYS keys and forgets the one whose last event is the oldest.
+so setting the clock neither blocks a client nor admits it early. Memory is bounded: a limit stores
+at most MAX_KEYS keys and drops the one whose last event is oldest.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 #: The length of the window, in seconds.
 WINDOW: Final = 60.0
-#: The number of keys that one limit keeps.
+#: The maximum number of keys of one limit.
 MAX_KEYS: Final = 10_000
-#: The length of the IPv6 prefix that counts as one client: what one subscriber is assigned at least
-#: (RFC 6177), so that rotating addresses within it gains nothing.
+#: The length of the IPv6 prefix that counts as one client. One subscriber gets at least such a
+#: prefix (RFC 6177), so rotating addresses within it has no effect.
 _IPV6_PREFIX: Final = 64
 #: An IPv6 address in brackets, or an IPv4 address with a port.
 _WITH_PORT: Final = re.compile(r"\[(.*)\](?::[0-9]+)?|([0-9.]+):[0-9]+")
 
 
 class RateLimit:
-    """At most `limit` events for each key in a window of a minute, which its first event opens."""
+    """At most `limit` events of each key in a window of a minute that its first event opens."""
 
     def __init__(self, limit: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._limit = limit
@@ -39,7 +39,7 @@ class RateLimit:
         self._windows: OrderedDict[Hashable, tuple[float, int]] = OrderedDict()
 
     def wait(self, key: Hashable) -> int:
-        """Return after how many whole seconds the key may have another event; 0 means now."""
+        """Return the seconds until the key may have another event, rounded up; 0 means now."""
         end, count = self._windows.get(key, (0.0, 0))
         return max(0, ceil(end - self._clock())) if count >= self._limit else 0
 
@@ -56,7 +56,7 @@ class RateLimit:
 def network_of(address: str) -> str:
     """Return the network that counts as one client: an IPv4 address, or the /64 of an IPv6 one.
 
-    An IPv4 address that is written as IPv6 (``::ffff:192.0.2.1``) is the IPv4 address. A port
+    An IPv4 address that is written as IPv6 (``::ffff:192.0.2.1``) counts as IPv4. A port
     that a proxy has added is ignored. Any other text is returned unchanged.
     """
     with_port = _WITH_PORT.fullmatch(address)

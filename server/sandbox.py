@@ -1,7 +1,7 @@
-"""Files beside the database: the key that signs events, and the secrets of a sandbox.
+"""Files next to the database: the key that signs events, and the secrets of a sandbox.
 
-The file of a sandbox maps each operator to its secret; its member `signing` maps the same names to
-the secrets that sign their events. Only the user that runs the server can read these files.
+The sandbox file maps the name of each operator to its secret. Its member `signing` maps the same
+names to the secrets that sign their events. Only the user that runs the server can read the files.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import make_url
 
-from server import operators
 from server.config import BadSetting
-from server.signing import key_of, shown
+from server.delivery.signing import key_of, shown
+from server.storage import operators
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,17 +26,17 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from server.config import Config
-    from server.operators import Role
-    from server.store import Store
+    from server.storage.database import Database
+    from server.storage.operators import Role
 
-#: Who there is, and on whose side.
+#: The operators of a sandbox and their roles.
 ROLES: Final[dict[str, Role]] = {
     "operator-a": "operator",
     "operator-b": "operator",
     "provider": "provider",
 }
 NAMES: Final = tuple(ROLES)
-#: The member of the file that has the secrets that events are signed with.
+#: The member of the file with the secrets that sign events.
 SIGNING: Final = "signing"
 _FILE: Final = "sandbox-operators.json"
 _KEY_FILE: Final = "signing.key"
@@ -44,18 +44,18 @@ _KEY_SIZE: Final = 32
 
 
 class BadFile(Exception):  # noqa: N818 - a statement
-    """A file beside the database has other contents than the server wrote."""
+    """A file next to the database has invalid contents."""
 
     def __init__(self, path: Path, expected: str) -> None:
         super().__init__(path, expected)
         self.path, self.expected = path, expected
 
     def __str__(self) -> str:
-        """Return the sentence that says what to do."""
+        """Return the message."""
         return f"Restore {self.path} from a backup, or remove it: it must contain {self.expected}."
 
 
-def master_key(config: Config, store: Store) -> bytes:
+def master_key(config: Config, store: Database) -> bytes:
     """Return the key that signing keys are derived from. Raises BadSetting and BadFile."""
     if config.signing_key:
         return config.signing_key
@@ -74,8 +74,8 @@ def master_key(config: Config, store: Store) -> bytes:
     return key
 
 
-def kept(database: str) -> dict[str, Any]:
-    """Return the contents of a sandbox's file; nothing if there is no file. Raises BadFile."""
+def read_secrets(database: str) -> dict[str, Any]:
+    """Return the contents of the sandbox file, or an empty dict without a file. Raises BadFile."""
     path = _file(database)
     try:
         found = json.loads(path.read_bytes())
@@ -90,10 +90,10 @@ def kept(database: str) -> dict[str, Any]:
     return found
 
 
-def prepare(store: Store, master: bytes) -> dict[str, Any]:
-    """Return what the file keeps, once it is there and its secrets are those of the operators."""
+def prepare(store: Database, master: bytes) -> dict[str, Any]:
+    """Create or update the operators and the file of a sandbox; return the contents of the file."""
     database = str(store.url)
-    before = kept(database)
+    before = read_secrets(database)
     secrets = dict(before)
     for name in NAMES:
         if not store.read_now(partial(_is_known, name, secrets.get(name, ""))):
@@ -105,9 +105,9 @@ def prepare(store: Store, master: bytes) -> dict[str, Any]:
 
 
 def write_privately(path: Path, text: str) -> None:
-    """Write a file that only this user can read, as a whole or not at all."""
+    """Write a file atomically, with read access for this user only."""
     aside = path.with_name(f"{path.name}.new")
-    aside.unlink(missing_ok=True)  # of a process that died; it may have another owner or mode
+    aside.unlink(missing_ok=True)  # left by a process that died; it may have another owner or mode
     with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
         file.flush()
@@ -115,8 +115,8 @@ def write_privately(path: Path, text: str) -> None:
     aside.rename(path)
 
 
-def told(secrets: Mapping[str, Any]) -> list[str]:
-    """Return a line for each who may ask a sandbox."""
+def secret_lines(secrets: Mapping[str, Any]) -> list[str]:
+    """Return a line with the secrets of each operator of a sandbox."""
     keys = secrets.get(SIGNING, {})
     return [
         f"{ROLES[name].capitalize()} {name}, secret {secret}"
@@ -131,19 +131,19 @@ def _file(database: str) -> Path:
 
 
 def _is_known(name: str, secret: str, connection: Connection) -> bool:
-    """Say whether a secret is still that of somebody who may ask the sandbox."""
+    """Return whether a secret is the current one of an operator of the sandbox."""
     return operators.is_secret_of(secret, operators.named(connection, name))
 
 
 def _new_secret(name: str, connection: Connection) -> str:
-    """Return a new secret of somebody who may ask the sandbox."""
+    """Return a new secret of an operator of the sandbox, which is added if it is missing."""
     if operators.named(connection, name) is None:
         return operators.add(connection, name, time.time_ns() // 1_000, ROLES[name])
     return operators.rotate(connection, name)
 
 
 def _signing(master: bytes, connection: Connection) -> dict[str, str]:
-    """Return the secret that events to each operator of the sandbox are signed with."""
+    """Return the secrets that sign the events of each operator of the sandbox."""
     return {
         each.name: shown(key_of(master, each.id, each.signing_version))
         for each in operators.everyone(connection)

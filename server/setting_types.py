@@ -33,11 +33,11 @@ _LINKS: Final = (
     (re.compile(r"TTR_(?:\w+_)?NAME"), re.compile(r"/[^/]+/[^/]+")),
     (re.compile(r"TTR_(?:\w+_)?ENV_\w+"), re.compile(r".*")),
 )
-#: The least bytes of a signing key (RFC 2104, section 3).
+#: The minimum number of bytes of a signing key (RFC 2104, section 3).
 _KEY_SIZE: Final = 32
 _UNITS: Final = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
 _LARGEST: Final = 1 << 30
-#: The most seconds of a setting.
+#: The maximum of a setting in seconds.
 DAY: Final = 86_400
 #: How many worker processes a server can have.
 MOST_WORKERS: Final = 256
@@ -73,14 +73,14 @@ def size(value: str) -> int:
 
 
 def count(value: str, most: int = 999_999, *, least: int = 1) -> int:
-    """Return a whole number from `least` to `most`."""
+    """Return an integer from `least` to `most`."""
     if not re.fullmatch(r"[0-9]{1,6}", value) or not least <= int(value) <= most:
         raise ValueError
     return int(value)
 
 
 def port(value: str) -> int:
-    """Return a port; 0 is allowed."""
+    """Return a port; 0 is valid."""
     if not re.fullmatch(r"[0-9]{1,5}", value) or int(value) >= 1 << 16:
         raise ValueError
     return int(value)
@@ -91,7 +91,7 @@ def seconds(value: str, most: float = DAY) -> float:
     if not re.fullmatch(r"[0-9]{1,5}(?:\.[0-9]{1,3})?", value):
         raise ValueError
     amount = float(value)
-    if not 0.1 <= amount < most:  # noqa: PLR2004 - a shorter time lets nothing finish
+    if not 0.1 <= amount < most:  # noqa: PLR2004 - nothing finishes in less time
         raise ValueError
     return amount
 
@@ -120,10 +120,10 @@ def origins(value: str) -> tuple[str, ...]:
 
 
 def web_address(value: str) -> str:
-    """Return an address of a server, without a query."""
+    """Return the URL of a server, without a query."""
     parts = urlsplit(value)
     is_plain = re.fullmatch(r"https?://[A-Za-z0-9_.:\[\]-]+(?:/[!-~]*)?", value) is not None
-    # Reading the port raises ValueError unless it is one.
+    # The property `port` raises ValueError if the port is invalid.
     if not is_plain or not parts.hostname or parts.port == 0 or parts.query or parts.fragment:
         raise ValueError
     return value
@@ -151,7 +151,7 @@ def authorities(value: str) -> str:
     if value:
         try:
             ssl.create_default_context(cafile=value)
-        except OSError:  # also ssl.SSLError: there is no certificate in it
+        except OSError:  # also ssl.SSLError: the file contains no certificate
             raise ValueError from None
     return value
 
@@ -170,7 +170,7 @@ def networks(value: str) -> tuple[Network, ...]:
 
 
 def level(value: str) -> int:
-    """Return a level of logging."""
+    """Return a log level."""
     return {"DEBUG": 10, "INFO": 20, "WARNING": 30, "ERROR": 40}[value]
 
 
@@ -183,7 +183,7 @@ def key(value: str) -> bytes:
 
 
 def matching(pattern: str) -> Callable[[str], str]:
-    """Return a type of texts that match a pattern."""
+    """Return a parser that accepts the texts which match a pattern."""
 
     def read(value: str) -> str:
         """Return the text itself."""
@@ -195,7 +195,7 @@ def matching(pattern: str) -> Callable[[str], str]:
 
 
 def database(value: str) -> str:
-    """Return the address of a database as SQLAlchemy reads it."""
+    """Return the URL of a database in the form of SQLAlchemy."""
     scheme = urlsplit(value).scheme
     if scheme == "sqlite" and ("?" in value or not value.startswith("sqlite:///")):
         raise ValueError  # the driver's own options, or a host
@@ -209,7 +209,7 @@ def database(value: str) -> str:
     except ArgumentError:
         raise ValueError from None
     if scheme == "sqlite" and url.database in {None, "", ":memory:"}:
-        raise ValueError  # each connection would have tickets of its own
+        raise ValueError  # each connection would have its own tickets
     if "@" in (url.host or ""):
         raise ValueError  # the end of a password in which @ is not written as %40
     return value

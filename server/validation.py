@@ -1,8 +1,8 @@
-"""Where large bodies are parsed and validated: a bounded pool of threads beside the event loop.
+"""A bounded pool of threads that parses and validates large bodies beside the event loop.
 
-The event loop handles a small body itself, because a thread costs more than the work. Everything
-else waits for a thread: at most one job of an owner runs at a time, the owners take turns, and each
-may have a few jobs waiting. So a client with many large bodies delays its own requests only.
+The event loop handles small bodies itself, because a thread costs more than the work. Other bodies
+wait for a thread. At most one job of an owner runs at a time, owners take turns, and each owner may
+have a few waiting jobs. A client with many large bodies therefore delays only its own requests.
 """
 
 from __future__ import annotations
@@ -16,36 +16,36 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakValueDictionary
 
-from server.errors import Refused
+from server.problems import ApiError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 T = TypeVar("T")
 
-#: How many jobs run at a time, of all owners, and how many of one owner may wait.
+#: How many jobs of all owners run at a time, and how many jobs of one owner may wait.
 THREADS: Final = 2
 WAITING: Final = 16
-#: How long a thread keeps the interpreter from the event loop, in seconds.
+#: How long a thread may hold the interpreter before the event loop gets it, in seconds.
 SLICE: Final = 0.001
-#: From how many bytes on a block of memory goes back to the system when it is freed (glibc).
+#: The minimum size in bytes of a memory block that is returned to the system when freed (glibc).
 _LARGE_BLOCK: Final = 1 << 20
 _MMAP_THRESHOLD: Final = -3
-#: What the event loop handles itself: texts of so many characters with so many values at most. The
-#: slowest ones take about 5 ms (many invalid objects).
+#: The largest text that the event loop handles itself, in characters and in values. The slowest of
+#: them, with many invalid objects, takes about 5 ms.
 SMALL: Final = 16 << 10
 FEW: Final = 128
 
 
 def prepare_process() -> None:
-    """Let threads take short turns with the event loop, and large bodies leave no memory behind."""
+    """Set short thread slices, and return the memory of large bodies to the system."""
     sys.setswitchinterval(SLICE)
     with suppress(AttributeError, OSError):  # another C library than glibc
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE_BLOCK)
 
 
 def is_small(text: str | bytes) -> bool:
-    """Say whether the event loop may handle a text of JSON itself."""
+    """Return whether the event loop may handle a JSON text itself."""
     if len(text) > SMALL:
         return False
     if isinstance(text, str):
@@ -54,32 +54,32 @@ def is_small(text: str | bytes) -> bool:
 
 
 class Validation:
-    """The pool, and the locks of tickets that are being changed. Lives in one event loop."""
+    """The pool, and the locks of tickets that are being changed. Used from one event loop."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, "validation")
         self._running: set[str] = set()
-        #: The owner whose turn is next comes first.
+        #: The first owner is the next one to run.
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     def close(self) -> None:
-        """Stop the threads; jobs that have not begun are cancelled."""
+        """Stop the threads and cancel the jobs that have not started."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def lock(self, ticket: str) -> asyncio.Lock:
         """Return the lock of a ticket: one change at a time in this process.
 
-        Changes of one ticket in different processes are told apart by its version. A lock that
-        nobody uses is forgotten.
+        Different processes detect concurrent changes by the version of the ticket. Unused locks are
+        removed.
         """
         return self._locks.setdefault(ticket, asyncio.Lock())
 
     async def run(self, owner: str, work: Callable[[], T]) -> T:
         """Return what `work` returns, from a thread of the pool.
 
-        `owner` is the id of an operator, or empty for all clients without credentials. Raises
-        Refused(tooManyRequests), or Refused(unavailable) for them, when too many jobs wait.
+        `owner` is the id of an operator, or empty for all clients without credentials. If too many
+        jobs wait, raises ApiError(tooManyRequests), or ApiError(unavailable) without credentials.
         """
         await self._enter(owner)
         try:
@@ -95,18 +95,18 @@ class Validation:
         line = self._waiting.setdefault(owner, deque())
         if len(line) >= WAITING:
             code = "tooManyRequests" if owner else "unavailable"
-            raise Refused(code, headers={"Retry-After": "1"})
+            raise ApiError(code, headers={"Retry-After": "1"})
         turn = asyncio.get_running_loop().create_future()
         line.append(turn)
         try:
             await turn
         except asyncio.CancelledError:
-            if not turn.cancelled():  # its turn came in the same moment
+            if not turn.cancelled():  # its turn came at the same moment
                 self._leave(owner)
             raise
 
     def _leave(self, owner: str) -> None:
-        """Let the next owner's job run."""
+        """Start the job of the next owner."""
         self._running.discard(owner)
         if owner in self._waiting:
             self._waiting[owner] = self._waiting.pop(owner)  # behind the others

@@ -5,12 +5,13 @@
     >>> report.valid
     True
 
-The verbs here are those of the shipped book; `load` gives another. Whatever is not in `__all__`, of
-this module and of ttrules.strategies, is not public and may change in any release.
+The functions here are those of the shipped rulebook; `load` returns another one. Only the names in
+`__all__` of this module and of ttrules.strategies are public; all others may change in any release.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 from ttrules.errors import (
@@ -22,17 +23,18 @@ from ttrules.errors import (
     PatchNotApplicable,
     Problem,
     ProcessNotSelected,
-    RequirementsNotMet,
     SpecError,
     TTRulesError,
 )
-from ttrules.findings import Cell, Finding, Report
+from ttrules.findings import Cell, Finding, Report, RequirementsNotMet
 
 if TYPE_CHECKING:
     from os import PathLike
 
-#: The verbs of the shipped book.
-_VERBS: Final = frozenset(
+#: Classes that are imported at first use, with their modules.
+_CLASSES: Final = {"Change": "ttrules.change", "Rulebook": "ttrules.rulebook"}
+#: The functions of the shipped rulebook.
+_FUNCTIONS: Final = frozenset(
     {
         "cell",
         "check",
@@ -46,10 +48,10 @@ _VERBS: Final = frozenset(
 )
 
 if TYPE_CHECKING:
-    from ttrules.book import Book
     from ttrules.change import Change
+    from ttrules.rulebook import Rulebook
 
-    _book = Book.read("")
+    _book = Rulebook.read("")
     cell = _book.cell
     check = _book.check
     is_valid = _book.is_valid
@@ -58,16 +60,19 @@ if TYPE_CHECKING:
     validate = _book.validate
     validate_change = _book.validate_change
     validate_new = _book.validate_new
-else:  # a type checker would take any name for one of this module
+else:  # a type checker would accept any name
 
-    def __getattr__(name: str) -> Any:  # noqa: ANN401 - a verb or a class
-        """Return a verb, Book or Change; rules and engines are read when one is asked for."""
-        if name not in _VERBS | {"Book", "Change"}:
+    def __getattr__(name: str) -> Any:  # noqa: ANN401 - a function or a class
+        """Return a function of the shipped rulebook, or a class; rules are read at first use."""
+        if name in _CLASSES:
+            found = getattr(import_module(_CLASSES[name]), name)
+        elif name in _FUNCTIONS:
+            from ttrules.rulebook import shipped
+
+            found = getattr(shipped(), name)
+        else:
             message = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(message)
-        from ttrules import book
-
-        found = getattr(book, name) if name not in _VERBS else getattr(book.shipped(), name)
         globals()[name] = found
         return found
 
@@ -78,18 +83,18 @@ def load(
     requirements: str | PathLike[str],
     interpretation: str | PathLike[str] | None = None,
     lifecycle: str | PathLike[str] | None = None,
-) -> Book:
-    """Return the Book of your own spec files: the same verbs, your rules.
+) -> Rulebook:
+    """Return the Rulebook of your own spec files: the same functions with your rules.
 
-    Raises SpecError with every problem of the files, each with its line and column.
+    Raises SpecError with all problems of the files, each with its line and column.
     """
-    # Imported here since the shipped rules need no YAML and no compiler.
-    from ttrules.book import Book
-    from ttrules.compile import compile_book, compile_schemas
-    from ttrules.spec import load_spec
+    # Imported here because the shipped rules need no YAML and no compiler.
+    from ttrules.rulebook import Rulebook
+    from ttrules.spec.compiler import compile_schemas
+    from ttrules.spec.load import load_spec
 
     spec = load_spec(openapi, requirements, interpretation, lifecycle)
-    return Book(compile_book(spec), compile_schemas(spec))
+    return Rulebook(spec, compile_schemas(spec))
 
 
 def __dir__() -> list[str]:
@@ -97,7 +102,6 @@ def __dir__() -> list[str]:
 
 
 __all__ = [
-    "Book",
     "Cell",
     "Change",
     "EngineFailed",
@@ -111,6 +115,7 @@ __all__ = [
     "ProcessNotSelected",
     "Report",
     "RequirementsNotMet",
+    "Rulebook",
     "SpecError",
     "TTRulesError",
     "cell",

@@ -1,7 +1,7 @@
-"""Where `python -m ttrules` and the command `ttrules` begin.
+"""The entry point of `python -m ttrules` and of the command `ttrules`.
 
-The library needs none of the packages of its command line, so that they may be missing: this says
-so in one sentence instead of a traceback.
+The packages of the command line are an optional extra. If one is missing, one sentence is printed
+instead of a traceback.
 """
 
 from __future__ import annotations
@@ -10,18 +10,18 @@ import sys
 from importlib.util import find_spec
 
 #: What the extra ``cli`` installs.
-_NEEDED = ("click", "orjson", "rich")
+_NEEDED = ("click", "orjson", "rich", "rstr")
 
 
 def main() -> None:
-    """Run the command line, and leave with one of the exit codes of program."""
+    """Run the command line and exit with one of `cli.exit_codes.EXITS`."""
     missing = [name for name in _NEEDED if find_spec(name) is None]
     if missing:
         sys.stderr.write(
             f'ttrules: the command line needs {" and ".join(missing)}: pip install "ttrules[cli]"\n'
         )
         sys.exit(2)
-    from ttrules.cli import cli
+    from ttrules.cli.main import cli
 
     cli.main(prog_name="ttrules")
 

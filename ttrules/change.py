@@ -1,16 +1,15 @@
-"""Judging a change: a stored ticket, a patch, and the ticket that comes of them.
+"""Validate a change: a stored ticket, a patch, and the resulting ticket.
 
-The patch is held against the Change process of the ticket as it will be; then come the rules that
-need both tickets: members that may not be altered, lists that only grow, the lifecycle, and what
-the Add process of its type still demands of the whole. The sections selection, immutable,
-append_only, identity and removal of interpretation.yaml are what is enforced here. A refused change
-leaves the ticket as it was.
+The patch is validated against the Change process of the resulting ticket. Then follow the rules
+that need both tickets: immutable members, append-only lists, the lifecycle, and what the Add
+process of its type still requires of the whole ticket. This enforces the sections selection,
+immutable, append_only, identity and removal of interpretation.yaml. A rejected change leaves the
+ticket as it was.
 
-A finding on an item of an append-only list has the item's index in the list that was sent; after a
-JSON Patch that is the list as the operations leave it. A removed item has its stored index.
+A finding for an item of an append-only list has the item's index in the list that was sent; after a
+JSON Patch this is the list that the operations produce. A removed item has its stored index.
 
-Pure: neither the ticket nor the patch is changed. Applying a patch is patch's business, holding one
-payload against one schema is that of rules.
+Pure: neither the ticket nor the patch is changed. `patch` applies patches, `validator` validates.
 """
 
 from __future__ import annotations
@@ -19,22 +18,24 @@ from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ttrules.codes import pointer
 from ttrules.errors import ProcessNotSelected
+from ttrules.findings import Report
 from ttrules.items import Appended, Items, Rule, appended, edited, same
+from ttrules.json_values import to_tree
+from ttrules.message import reason
 from ttrules.patch import Patched, merged
-from ttrules.plain import to_tree
-from ttrules.rules import make_report
-from ttrules.sentences import Said
+from ttrules.pointers import pointer
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     from ttrules.codes import Engine, Unsupported
-    from ttrules.findings import Finding, Report
+    from ttrules.findings import Finding
+    from ttrules.json_values import JSONValue
     from ttrules.lifecycle import Lifecycle
-    from ttrules.plain import Path
-    from ttrules.rules import Placed, Rules
+    from ttrules.matrix import Matrix
+    from ttrules.pointers import Path
+    from ttrules.validator import Placed, ProcessValidator
 
     _Object = dict[str, Any]
 
@@ -42,9 +43,9 @@ _ABSENT: Final = object()
 
 
 class Change(NamedTuple):
-    """What became of a patch.
+    """The result of a patch.
 
-    `ticket` is the ticket as it will be; where the report is not valid it is the stored one.
+    `ticket` is the resulting ticket, or the stored one if the report is not valid.
     """
 
     report: Report
@@ -52,25 +53,26 @@ class Change(NamedTuple):
 
 
 class Changes:
-    """The rules that changes of a book's tickets obey.
+    """The rules for changes of stored tickets.
 
-    `rules` gives the Rules of a process by name; `data` is the compiled book.
+    `rules` maps the name of a process to its ProcessValidator.
     """
 
     def __init__(
-        self, data: Mapping[str, Any], rules: Mapping[str, Rules], lifecycle: Lifecycle | None
+        self,
+        matrix: Matrix,
+        rules: Mapping[str, ProcessValidator],
+        lifecycle: Lifecycle | None,
     ) -> None:
-        self.data = data
+        self.matrix = matrix
         self.rules = rules
         self.lifecycle = lifecycle
-        self.columns = {each["name"]: index for index, each in enumerate(data["processes"])}
-        self.append_only: list[str] = data["append_only"].get(data["root"], [])
-        self.field = data["selection"]["field"]
-        chosen = data["processes"] if self.field is not None else ()
-        self.change = {e["value"]: e["name"] for e in chosen if e["operation"] == "change"}
-        self.add = {e["value"]: e["name"] for e in chosen if e["operation"] == "add"}
+        self.append_only = matrix.append_only.get(matrix.root, ())
+        self.field = matrix.selection_field
+        self.change = matrix.selected_by("change") if self.field is not None else {}
+        self.add = matrix.selected_by("add") if self.field is not None else {}
 
-    def judge(
+    def validate(
         self,
         current: object,
         patch: object,
@@ -78,10 +80,10 @@ class Changes:
         engine: Engine,
         by: str | None,
     ) -> Change:
-        """Return the Change that `patch`, a merge patch or a list of operations, makes of a ticket.
+        """Return the Change by `patch`, a merge patch or a list of operations.
 
-        Raises NotJSON, PatchNotApplicable, and ProcessNotSelected when `current` is no ticket of a
-        process that changes one.
+        Raises NotJSON, PatchNotApplicable, and ProcessNotSelected if `current` has no Change
+        process.
         """
         stored, sent = to_tree(current), to_tree(patch)
         of_stored = self.process_of(stored)
@@ -90,12 +92,12 @@ class Changes:
             patched = Patched(deepcopy(stored))
             patched.apply(_creating(sent, stored, self.append_only))
             raw, touched = patched.document, patched.touched
-            process = self.change.get(_text(raw, self.field), of_stored)
+            process = self.change.get(_text(raw, self.field) or "", of_stored)
             placed = _concerning(touched, self.rules[process].findings(raw, unsupported, engine))
-            placed += self._walked(touched, placed, process, unsupported)
+            placed += self._unwanted(touched, placed, process, unsupported)
         else:
             raw = merged(stored, sent) if isinstance(sent, dict) else stored
-            process = self.change.get(_text(raw, self.field), of_stored)
+            process = self.change.get(_text(raw, self.field) or "", of_stored)
             placed = self.rules[process].findings(sent, unsupported, engine)
             touched = {(name,): True for name in (sent if isinstance(sent, dict) else ())}
         ticket = stored
@@ -103,38 +105,37 @@ class Changes:
             lists = self._appended(raw, stored, touched, process)
             placed = [each for each in placed if not _is_kept(lists, each[0])]
             placed = _joined(placed, self._altered(lists, process))
-            column = self.columns[process]
-            settling = _Settling(self.data, self.rules[process], column, placed, lists)
-            ticket = settling.object_of(raw, stored, self.data["root"], ())
-            placed = _joined(placed, settling.altered)
+            merging = _Merging(self.matrix, self.rules[process], placed, lists)
+            ticket = merging.object_of(raw, stored, self.matrix.root, ())
+            placed = _joined(placed, merging.altered)
             placed = _joined(placed, self._transition(raw, stored, process, by))
             placed = _joined(placed, self._finished(raw, stored, ticket, process))
-            placed = _joined(placed, self._still_owed(raw, stored, lists, process, engine))
+            placed = _joined(placed, self._add_violations(raw, stored, lists, process, engine))
         placed = [self._with_all_types(*each) for each in sorted(placed, key=_order)]
         self.rules[process].suggest(placed)
-        report = make_report(process, placed)
+        report = Report.of(process, (each for _, each in placed))
         return Change(report, ticket if report.valid else stored)
 
     def process_of(self, ticket: object) -> str:
         """Return the Change process of a stored ticket by name. Raises ProcessNotSelected."""
         process: str | None = self.change.get(_text(ticket, self.field) or "")
         if process is None:
-            wanted = ", ".join(map(repr, self.change)) or Said("declared")
-            raise ProcessNotSelected(Said("not_changed", field=self.field, wanted=wanted))
+            wanted = ", ".join(map(repr, self.change)) or reason("declared")
+            raise ProcessNotSelected(reason("not_changed", field=self.field, wanted=wanted))
         return process
 
     def _with_all_types(self, path: Path, finding: Finding) -> Placed:
-        """Let a wrong value of the selecting field name those of every process."""
+        """Return the finding; one on the selecting field lists the values of all processes."""
         if finding.code == "enum" and path == (self.field,):
             rules = self.rules[finding.process or ""]
-            site = rules.cell(self.data["root"], self.field)
+            site = rules.cell(self.matrix.root, self.field or "")
             return path, rules.finding("enum", path, site, {"allowed": list(self.change)})
         return path, finding
 
     def _transition(
         self, raw: _Object, stored: _Object, process: str, by: str | None
     ) -> Iterator[Placed]:
-        """Yield the finding on a move that the lifecycle does not list."""
+        """Yield the finding for a transition that the lifecycle does not allow."""
         cycle = self.lifecycle
         if cycle is None:
             return
@@ -142,7 +143,7 @@ class Changes:
         after = raw.get(cycle.field, None if cycle.field in stored else before)
         if not cycle.allows(before, after, by):
             rules = self.rules[process]
-            site = rules.cell(self.data["root"], cycle.field)
+            site = rules.cell(self.matrix.root, cycle.field)
             params = {
                 "from": before if isinstance(before, str) and before in cycle.moves else None,
                 "allowed": list(cycle.followers(before, by)),
@@ -154,13 +155,13 @@ class Changes:
     def _finished(
         self, raw: _Object, stored: _Object, ticket: _Object, process: str
     ) -> Iterator[Placed]:
-        """Yield a finding on each member whose change a final status does not accept."""
-        cycle, rules, root = self.lifecycle, self.rules[process], self.data["root"]
+        """Yield a finding for each changed member that a final status does not accept."""
+        cycle, rules, root = self.lifecycle, self.rules[process], self.matrix.root
         before = None if cycle is None else stored.get(cycle.field, cycle.initial)
         accepted = None if cycle is None else cycle.accepted(before)
         if accepted is None:
             return
-        for name in self.data["entities"][root]:
+        for name in self.matrix.entities[root]:
             is_changed = not all(
                 same(each.get(name, _ABSENT), stored.get(name, _ABSENT)) for each in (raw, ticket)
             )
@@ -172,25 +173,25 @@ class Changes:
     def _appended(
         self, raw: _Object, stored: _Object, touched: Mapping[Path, bool], process: str
     ) -> dict[str, Appended]:
-        """Return what a change does to the append-only lists that it touches, by their names.
+        """Return what a change does to each append-only list that it touches, by name.
 
-        New items in `raw` get the members that they leave out and that have a default.
+        New items in `raw` get the defaults of members that they omit.
         """
-        root, found = self.data["root"], {}
+        root, found = self.matrix.root, {}
         reached: dict[Path, dict[Any, bool]] = {}
         for path, deep in touched.items():
             places = reached.setdefault(path[:1], {})
             if path[1:]:
                 places[path[1]] = places.get(path[1], False) or (deep and not path[2:])
         for name in self.append_only:
-            row = self.data["entities"][root][name]
-            is_sent = row["requirements"][self.columns[process]] not in {"P", "-"}
+            row = self.matrix.entities[root][name]
+            is_sent = row.requirements[process] not in {"P", "-"}
             if not is_sent or not {(name,), ()} & reached.keys():
                 continue
             before, after = _listed(stored, name), raw.get(name)
-            content = partial(self.senders, entity=row["entity"], process=process)
-            defaults = self.data["defaults"].get(row["entity"], {})
-            rule = Rule(content, self.data["identity"], defaults)
+            content = partial(self.settable, entity=row.entity or "", process=process)
+            defaults = self.matrix.defaults.get(row.entity or "", {})
+            rule = Rule(content, self.matrix.identity, defaults)
             if not isinstance(after, list):
                 found[name] = Appended([], [()] if before else [], frozenset())
                 continue
@@ -204,17 +205,17 @@ class Changes:
         return found
 
     def _altered(self, lists: Mapping[str, Appended], process: str) -> Iterator[Placed]:
-        """Yield a finding where a change would alter or remove an item of an append-only list."""
-        rules, root = self.rules[process], self.data["root"]
+        """Yield a finding for each altered or removed item of an append-only list."""
+        rules, root = self.rules[process], self.matrix.root
         for name, change in lists.items():
             for place in change.altered:
                 path, site = (name, *place), rules.cell(root, name)
                 if len(path) > 2:  # noqa: PLR2004 - a member of an item
-                    site = rules.cell(self.data["entities"][root][name]["entity"], path[2])
+                    site = rules.cell(self.matrix.entities[root][name].entity or "", path[2])
                 params = {"list": name, "append": pointer((name, "-"))}
                 yield path, rules.finding("immutable", path, site, params)
 
-    def _still_owed(
+    def _add_violations(
         self,
         raw: _Object,
         stored: _Object,
@@ -222,47 +223,47 @@ class Changes:
         process: str,
         engine: Engine,
     ) -> Iterator[Placed]:
-        """Yield what the Add process of the ticket's type finds wrong with the whole ticket."""
+        """Yield the errors that the Add process of the ticket's type finds in the whole ticket."""
         value = next(key for key, name in self.change.items() if name == process)
         add = self.add.get(value)
         if add is not None:
-            root, grown = self.data["root"], dict(raw)
+            root, grown = self.matrix.root, dict(raw)
             for name, change in lists.items():
                 if isinstance(raw.get(name), list):
                     grown[name] = [*_listed(stored, name), *(raw[name][at] for at in change.new)]
-            whole = self.senders(grown, root, add)
+            whole = self.settable(grown, root, add)
             for path, finding in self.rules[add].findings(whole, "ignore", engine):
                 if finding.severity == "error":
                     place = _sent_place(path, lists, stored)
                     yield place, finding._replace(pointer=pointer(place))
 
-    def senders(self, value: object, entity: str, process: str) -> Any:  # noqa: ANN401 - any JSON
-        """Return `value` without the members that a sender of `process` has no say in."""
+    def settable(self, value: object, entity: str, process: str) -> JSONValue:
+        """Return `value` without the members that a sender of `process` cannot set."""
         if isinstance(value, list):
-            return [self.senders(item, entity, process) for item in value]
+            return [self.settable(item, entity, process) for item in value]
         if not isinstance(value, dict):
             return value
-        column, kept = self.columns[process], {}
-        for name, row in self.data["entities"][entity].items():
-            if name in value and row["requirements"][column] not in {"P", "-"}:
-                inner = row["entity"]
+        kept: _Object = {}
+        for name, row in self.matrix.entities[entity].items():
+            if name in value and row.requirements[process] not in {"P", "-"}:
+                inner = row.entity
                 kept[name] = (
-                    value[name] if inner is None else self.senders(value[name], inner, process)
+                    value[name] if inner is None else self.settable(value[name], inner, process)
                 )
         return kept
 
-    def _walked(
+    def _unwanted(
         self,
         touched: Mapping[Path, bool],
         placed: list[Placed],
         process: str,
         unsupported: Unsupported,
     ) -> Iterator[Placed]:
-        """Yield findings on members that a JSON Patch reached, removed and parents included."""
+        """Yield findings for unwanted members on the paths of a JSON Patch, also removed ones."""
         rules = self.rules[process]
         known = {path for path, _ in placed}
         for path in touched:
-            entity: str | None = self.data["root"]
+            entity: str | None = self.matrix.root
             for index, name in enumerate(path):
                 here = path[: index + 1]
                 if entity is None or here in known:
@@ -274,34 +275,33 @@ class Changes:
                     known.add(here)
                     yield from rules.unwanted(here, site, unsupported)
                     break
-                entity = self.data["entities"][entity][name]["entity"]
+                entity = self.matrix.entities[entity][name].entity
 
 
-class _Settling:
-    """One walk over the ticket as it was and as it shall be, which settles what is stored.
+class _Merging:
+    """One walk over the stored and the patched ticket, which decides what is stored.
 
-    Members that the process does not support go. Prohibited ones are the server's, and stay as they
-    were. Unknown ones that the patch brought do not arrive. `altered` collects a finding per member
-    that was altered though it may not be.
+    Unsupported members are removed. Prohibited members belong to the server and keep their stored
+    value. Unknown members of the patch are left out. `altered` collects a finding for each
+    immutable member that was altered.
     """
 
     def __init__(
         self,
-        data: Mapping[str, Any],
-        rules: Rules,
-        column: int,
+        matrix: Matrix,
+        rules: ProcessValidator,
         placed: Iterable[Placed],
         lists: Mapping[str, Appended],
     ) -> None:
-        self.data, self.rules, self.column, self.lists = data, rules, column, lists
+        self.matrix, self.rules, self.lists = matrix, rules, lists
         self.unknown = {path for path, finding in placed if finding.code == "unknown_field"}
         self.altered: list[Placed] = []
 
     def object_of(self, raw: _Object, stored: _Object | None, entity: str, path: Path) -> _Object:
-        """Return the object that is stored for `raw`; `stored` is what it was, None when new."""
-        rows = self.data["entities"][entity]
+        """Return the object to store for `raw`; `stored` is the stored one, None if it is new."""
+        rows = self.matrix.entities[entity]
         before = stored or {}
-        for name in self.data["immutable"].get(entity, ()) if stored is not None else ():
+        for name in self.matrix.immutable.get(entity, ()) if stored is not None else ():
             if not same(raw.get(name), before.get(name)):
                 here = (*path, name)
                 site = self.rules.cell(entity, name)
@@ -309,30 +309,30 @@ class _Settling:
         settled: _Object = {}
         for name in dict.fromkeys((*before, *raw)):
             here = (*path, name)
-            code = rows[name]["requirements"][self.column] if name in rows else None
+            code = rows[name].requirements[self.rules.process] if name in rows else None
             if code == "-":
                 continue
             kept = (code == "P" and name in before) or here in self.unknown
             source = before if kept else raw
             if name in source:
                 value = source[name]
-                if code is not None and rows[name]["entity"] is not None and not kept:
-                    inner, earlier = rows[name]["entity"], before.get(name)
+                inner = rows[name].entity if name in rows else None
+                if inner is not None and not kept:
                     if not path and name in self.lists and isinstance(value, list):
                         value = self._grown(value, _listed(before, name), inner, name)
                     else:
-                        value = self._value(value, earlier, inner, here)
+                        value = self._value(value, before.get(name), inner, here)
                 settled[name] = value
         return settled
 
-    def _value(self, value: object, stored: object, entity: str, path: Path) -> Any:  # noqa: ANN401
+    def _value(self, value: object, stored: object, entity: str, path: Path) -> JSONValue:
         if isinstance(value, dict):
             before = stored if isinstance(stored, dict) else None
             return self.object_of(value, before, entity, path)
         if not isinstance(value, list):
             return value
         left = stored if isinstance(stored, list) else []
-        items, settled = Items(left, self.data["identity"]), []
+        items, settled = Items(left, self.matrix.identity), []
         for index, item in enumerate(value):
             found = items.take(item)
             known = None if found is None else left[found]
@@ -340,8 +340,8 @@ class _Settling:
         return settled
 
     def _grown(self, value: list[Any], stored: list[Any], entity: str, name: str) -> list[Any]:
-        """Return an append-only list: the stored items as they are, then the new ones."""
-        nowhere: Path = (name, -1)  # no finding is about a stored item
+        """Return an append-only list: the stored items unchanged, then the new items."""
+        nowhere: Path = (name, -1)  # stored items have no findings
         return [
             *(self._value(item, item, entity, nowhere) for item in stored),
             *(self._value(value[at], None, entity, (name, at)) for at in self.lists[name].new),
@@ -349,7 +349,7 @@ class _Settling:
 
 
 def _creating(operations: list[Any], stored: _Object, names: Iterable[str]) -> list[Any]:
-    """Return operations of which one that adds an item to an absent list creates that list."""
+    """Return operations in which the first that adds an item to an absent list creates it."""
     absent = {pointer((name,)) for name in names if name not in stored}
     made = []
     for each in operations:
@@ -362,22 +362,22 @@ def _creating(operations: list[Any], stored: _Object, names: Iterable[str]) -> l
                 made.append({**operation, "path": owner, "value": [operation["value"]]})
                 absent.discard(owner)
                 continue
-            # From here on the list may be there, by another operation.
+            # After this operation the list may exist.
             absent = absent - {path} if path else set()
         made.append(each)
     return made
 
 
 def _concerning(touched: Mapping[Path, bool], placed: Iterable[Placed]) -> list[Placed]:
-    """Return those of the findings on a patched ticket that are findings on its JSON Patch."""
+    """Return the findings for a patched ticket that its JSON Patch caused."""
     whole = {place for place, deep in touched.items() if deep}
     around = {place[:size] for place in touched for size in range(len(place) + 1)}
 
     def concerns(path: Path, code: str) -> bool:
-        """Return whether an operation reached the place of a finding."""
+        """Return whether an operation touched the place of a finding."""
         if code == "required" or path in touched:
             return True
-        # A relation, and what is undetermined, is a matter of the whole object.
+        # A relation or an undetermined condition concerns the whole object.
         about = path[:-1] if code == "process_dependent" else path
         is_around = code == "process_dependent" and about in around
         return is_around or any(path[:size] in whole for size in range(len(path)))
@@ -386,13 +386,13 @@ def _concerning(touched: Mapping[Path, bool], placed: Iterable[Placed]) -> list[
 
 
 def _is_kept(lists: Mapping[str, Appended], path: Path) -> bool:
-    """Return whether a place is within a stored item that an append-only list still has."""
+    """Return whether a place is in a stored item that an append-only list keeps."""
     name = path[0] if path[1:] else None
     return name in lists and path[1] in lists[str(name)].kept
 
 
 def _sent_place(path: Path, lists: Mapping[str, Appended], stored: _Object) -> Path:
-    """Return where in what was sent a place in the ticket is, if it is in a new item of a list."""
+    """Return the place in the sent list for a place in a new item of the ticket's list."""
     if len(path) > 1 and path[0] in lists:
         name, index = str(path[0]), path[1]
         first = len(_listed(stored, name))
@@ -402,19 +402,19 @@ def _sent_place(path: Path, lists: Mapping[str, Appended], stored: _Object) -> P
 
 
 def _listed(ticket: _Object, name: str) -> list[Any]:
-    """Return the objects in the list that a member holds."""
+    """Return the objects in the list that is the value of a member."""
     value = ticket.get(name)
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def _joined(placed: list[Placed], more: Iterable[Placed]) -> list[Placed]:
-    """Add findings at places that have no violation yet: one defect is one finding."""
+    """Add findings at places without a violation: one defect is one finding."""
     taken = {path for path, finding in placed if finding.severity == "error"}
     return [*placed, *(each for each in more if each[0] not in taken)]
 
 
 def _text(value: object, name: str | None) -> str | None:
-    """Return the text that a member holds, or None."""
+    """Return the value of a member if it is text, or None."""
     member = value.get(name) if isinstance(value, dict) else None
     return member if isinstance(member, str) else None
 

@@ -1,9 +1,8 @@
-"""The words of the matrix and of the reports, as tables.
+"""The codes of the matrix and of the reports, as tables.
 
-A requirement code is what a cell of the matrix may hold; a finding code is what a report may say;
-a relation is what a condition may ask of the fields of one object. Everything else in the package
-looks these up, so a new code is a new row here, a sentence in MESSAGES, and a case in the tests'
-oracle. Nothing here computes anything about a payload.
+A cell of the matrix has a requirement code, a finding has a finding code, and a condition has a
+relation between the fields of one object. All other modules look the codes up here: a new code is a
+row here, a translation in `messages`, and a case in the oracle of the tests.
 """
 
 from __future__ import annotations
@@ -18,22 +17,22 @@ Severity: TypeAlias = Literal["error", "warning", "undetermined"]
 Unsupported: TypeAlias = Literal["warn", "error", "ignore"]
 Engine: TypeAlias = Literal["fast", "reference"]
 
-#: Requirement codes of the document's legend, with their meaning for a payload of the process.
+#: Requirement codes of the document's legend, with their meaning for a payload.
 REQUIREMENTS: Final[dict[str, str]] = {
     "R": "Required: present, not null and not empty.",
-    "O": "Optional: may be absent; when present it obeys its type.",
-    "P": "Prohibited: must be absent, null included.",
+    "O": "Optional: may be absent; if present, it must match its type.",
+    "P": "Prohibited: must be absent; null also counts as sent.",
     "PD": "Process dependent: a condition decides.",
     "R/PD": "Required, process dependent: a condition decides when it must be present.",
     "O/PD": "Optional, process dependent: a condition decides when it may be present.",
     "P/PD": "Prohibited, process dependent: a condition decides when it must be absent.",
-    "-": "Not supported or not applicable: accepted, neither validated nor used nor stored.",
+    "-": "Not supported or not applicable: accepted, but not validated, used or stored.",
 }
 
-#: Codes whose cells ask for content: a value that is sent may not be empty.
+#: Codes that require content: a value that is sent must not be empty.
 NOT_EMPTY: Final = frozenset({"R", "R/PD"})
 
-#: Relations on the fields of one object, each with the sentence it states.
+#: Relations between the fields of one object, with the instruction in a message.
 RELATIONS: Final[dict[str, str]] = {
     "all_or_none": "send all of {fields}, or none of them",
     "at_least_one": "send at least one of {fields}",
@@ -44,26 +43,26 @@ RELATIONS: Final[dict[str, str]] = {
     "if_then_none": "when {first} is sent, send none of {rest}",
 }
 
-#: Finding codes, with the sentence shown to people. Templates are filled from a finding's
-#: params and its own entity, field and process; no template shows a value of the payload.
+#: Finding codes, with their messages. Placeholders are filled from the params, entity, field and
+#: process of a finding, never with a value of the payload.
 MESSAGES: Final[dict[str, str]] = {
     "required": "Send {field}: it is required in {process}.",
     "prohibited": "Remove {field}: it is prohibited in {process}.",
     "not_supported": "{field} is not supported in {process}; it will not be used or stored.",
     "process_dependent": "In {entity}, {condition}.",
     "unknown_field": "Check the name {field}: {entity} has no such member.",
-    "null": "Give {field} a value other than null, or leave it out where it is not required.",
-    "empty": "Give {field} some content: it is required in {process} and may not be empty.",
+    "null": "Send {field} with a value other than null, or omit it if it is not required.",
+    "empty": "Send {field} with content: it is required in {process} and must not be empty.",
     "type": "Send {field} as {expected}.",
     "enum": "Set {field} to one of: {allowed}.",
     "format": "Write {field} as {expected}.",
     "range": "Keep {field} within its range ({limits}).",
     "length": "Keep {field} within its size ({limits}).",
-    "immutable": "Leave {field} as it is: a change may repeat it but not alter it.",
-    "transition": "Choose another {field}: from {from} a ticket may move to: {allowed}.",
+    "immutable": "Do not change {field}: a change may repeat it, but not alter it.",
+    "transition": "Choose another {field}: after {from}, a ticket may become: {allowed}.",
 }
 
-#: The types of JSON Schema, as a person is told them.
+#: The types of JSON Schema, as named in messages.
 KINDS: Final[dict[str, str]] = {
     "string": "text",
     "integer": "a whole number",
@@ -73,10 +72,10 @@ KINDS: Final[dict[str, str]] = {
     "object": "an object",
 }
 
-#: Of several things wrong with one value, the one that is reported: the first of these.
+#: If a value has several defects, the first of these is reported.
 PRECEDENCE: Final[tuple[str, ...]] = ("null", "type", "empty", "enum", "format", "range", "length")
 
-#: Keywords of JSON Schema and the finding code that each one's failure is.
+#: The finding code for a failure at each keyword of JSON Schema.
 KEYWORD_CODES: Final[dict[str, str]] = {
     "type": "type",
     "enum": "enum",
@@ -93,13 +92,13 @@ KEYWORD_CODES: Final[dict[str, str]] = {
     "uniqueItems": "length",
 }
 
-#: The keywords of JSON Schema behind ``range`` and ``length``, which their findings tell.
+#: The keywords of ``range`` and ``length``, which their findings have as params.
 BOUNDS: Final[dict[str, tuple[str, ...]]] = {
     code: tuple(keyword for keyword, each in KEYWORD_CODES.items() if each == code)
     for code in ("range", "length")
 }
 
-#: One character that is not white space. Spelled out, since \s differs between the dialects of
+#: One character that is not white space. Spelled out, because \s differs between the dialects of
 #: ECMA-262 (which JSON Schema follows), Rust and Python; see "White space" in interpretation.yaml.
 NON_BLANK: Final = r"[^\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff]"
 
@@ -113,8 +112,8 @@ _TIME = (
     r"(?:[Zz]|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 
-#: Formats that are enforced, by pattern, so that a verdict never depends on whether a validator
-#: checks `format`: the pattern and what a person is told to write.
+#: Enforced formats: the pattern, and the name in messages. They are enforced by pattern, so a
+#: verdict does not depend on whether a validator checks `format`.
 FORMATS: Final[dict[str, tuple[str, str]]] = {
     "date-time": (rf"^{_DAY}[Tt]{_TIME}$", "an RFC 3339 date-time with an offset or Z"),
     "date": (rf"^{_DAY}$", "an RFC 3339 full-date (YYYY-MM-DD)"),
@@ -145,7 +144,7 @@ _NON_BLANK = re.compile(NON_BLANK)
 
 
 def is_blank(text: str) -> bool:
-    """Say whether `text` holds white space only, or nothing."""
+    """Return whether `text` is empty or white space only."""
     return _NON_BLANK.search(text) is None
 
 
@@ -154,38 +153,12 @@ def slug(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.casefold()).strip("-")
 
 
-def pointer(path: tuple[str | int, ...]) -> str:
-    """Return the JSON Pointer (RFC 6901, section 3) of a path of member names and indices."""
-    text = ""
-    for part in path:
-        if type(part) is str and ("~" in part or "/" in part):
-            text += "/" + part.replace("~", "~0").replace("/", "~1")
-        else:
-            text += f"/{part}"
-    return text
-
-
-def path_of(text: str) -> tuple[str, ...]:
-    """Return the reference tokens of a JSON Pointer (RFC 6901, section 4).
-
-    Raises ValueError when `text` is neither empty nor begins with a slash, or when a ``~`` is
-    followed by anything but 0 or 1.
-    """
-    if text and not text.startswith("/"):
-        message = "a JSON Pointer is empty or begins with /"
-        raise ValueError(message)
-    if re.search(r"~(?![01])", text):
-        message = "~ stands before 0 or 1 only in a JSON Pointer"
-        raise ValueError(message)
-    return tuple(part.replace("~1", "/").replace("~0", "~") for part in text.split("/")[1:])
-
-
 def closest(name: str, known: Iterable[str]) -> str | None:
-    """Return the known name that `name` was most likely meant to be, or None.
+    """Return the known name closest to `name`, or None.
 
-    Case alone is never a difference. Only the first 64 characters of a name are looked at.
+    Case is ignored. Only the first 64 characters of `name` are compared.
     """
-    # Imported here since few payloads need it and every program would pay for it.
+    # Imported here because few payloads need it.
     from difflib import get_close_matches
 
     folded = {each.casefold(): each for each in known}
@@ -194,7 +167,7 @@ def closest(name: str, known: Iterable[str]) -> str | None:
 
 
 def relation_holds(relation: str, sent: tuple[bool, ...]) -> bool:
-    """Say whether a relation holds, given which of its fields are sent, in their order."""
+    """Return whether a relation is met, given which of its fields are sent, in order."""
     first, rest = sent[0], sent[1:]
     return {
         "all_or_none": all(sent) or not any(sent),
@@ -208,13 +181,21 @@ def relation_holds(relation: str, sent: tuple[bool, ...]) -> bool:
 
 
 def offending_field(relation: str, sent: tuple[bool, ...]) -> int:
-    """Return the index of the field that a broken relation is reported at.
+    """Return the index of the field at which a violated relation is reported.
 
-    It is a missing field where one must be added and a sent one where one must go: the first that
-    is missing, the second that is sent, or, behind an if, the first of the rest.
+    If a field must be added, it is the first missing one; if one must be removed, the second sent
+    one.
     """
     absent = [index for index, here in enumerate(sent) if not here]
     present = [index for index, here in enumerate(sent) if here]
     if relation == "if_then_none" or (relation in {"at_most_one", "exactly_one"} and present):
         return present[1]
     return absent[0]
+
+
+#: The version of the format of book.json; another version is rejected.
+BOOK_FORMAT: Final = 1
+
+
+#: The keyword with a cell, a relation or an entity in a compiled schema.
+ANNOTATION: Final = "x-ttrules"

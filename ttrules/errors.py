@@ -1,18 +1,18 @@
-"""What ttrules raises, and nothing else.
+"""The exceptions of ttrules.
 
     TTRulesError
-    ├── RequirementsNotMet      check() met violations; carries the report
-    ├── NotJSON (TypeError)     a payload holds what JSON cannot; carries the place
+    ├── RequirementsNotMet      check() found violations; carries the report
+    ├── NotJSON (TypeError)     a payload contains a value that is not JSON; carries its place
     ├── NoSuchProcess (KeyError)
     ├── NoSuchCell (KeyError)
-    ├── NoSuchLanguage (LookupError)      nothing is said in this language here
-    ├── ProcessNotSelected (LookupError)  the rules do not say how a process is chosen
-    ├── PatchNotApplicable (ValueError)   a JSON Patch has no meaning for the ticket
-    ├── SpecError (ValueError)  a spec file is wrong; carries each problem with its place
-    └── EngineFailed (RuntimeError)  an engine broke inside; never a verdict
+    ├── NoSuchLanguage (LookupError)      there are no messages in this language
+    ├── ProcessNotSelected (LookupError)  no process can be selected
+    ├── PatchNotApplicable (ValueError)   a JSON Patch cannot be applied to the ticket
+    ├── SpecError (ValueError)  spec files are wrong; carries each problem with its place
+    └── EngineFailed (RuntimeError)  an engine failed; there is no verdict
 
-Errors carry objects and compare by them; their text is for people and may change. Where it tells
-why a payload cannot be judged it is a Said, which can be told in other languages too.
+Errors carry objects and compare by them; their text is for people and may change. An error about a
+payload carries a Message, which can be rendered in every language.
 """
 
 from __future__ import annotations
@@ -20,13 +20,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ttrules.codes import closest
-from ttrules.sentences import Said
+from ttrules.codes import closest, slug
+from ttrules.message import reason
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ttrules.findings import Report
+    from ttrules.message import Message
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    nearest = closest(name, known)
+    return f" Did you mean {nearest}?" if nearest else ""
 
 
 class TTRulesError(Exception):
@@ -41,34 +46,25 @@ class TTRulesError(Exception):
         return hash(type(self))
 
 
-class RequirementsNotMet(TTRulesError):  # noqa: N818 - a statement, as the house style asks
-    """A payload breaks the rules of its process. `report` is the whole Report."""
+class NotJSON(TTRulesError, TypeError):
+    """A payload contains a value that is not JSON. `pointer` (RFC 6901) is its place."""
 
-    def __init__(self, report: Report) -> None:
-        super().__init__(report)
-        self.report = report
-
-    def __str__(self) -> str:
-        """Count the violations and name the first."""
-        violations = self.report.violations
-        more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
-        return f"{violations[0].pointer or '(the payload)'}: {violations[0].message}{more}"
-
-
-class NotJSON(TTRulesError, TypeError):  # noqa: N818 - a statement
-    """A payload holds something that JSON cannot. `pointer` (RFC 6901) says where."""
-
-    def __init__(self, pointer: str, reason: str) -> None:
-        super().__init__(pointer, reason)
+    def __init__(self, pointer: str, why: Message) -> None:
+        super().__init__(pointer, why)
         self.pointer = pointer
-        self.reason = reason
+        self.reason = why
+
+    @property
+    def message(self) -> Message:
+        """The place and the reason."""
+        return reason("not_json_at", place=self.pointer or reason("the_payload"), why=self.reason)
 
     def __str__(self) -> str:
-        """Name the place and the reason."""
-        return Said("not_json_at", place=self.pointer or Said("the_payload"), why=self.reason)
+        """Return the message in English."""
+        return str(self.message)
 
 
-class NoSuchProcess(TTRulesError, KeyError):  # noqa: N818 - a statement
+class NoSuchProcess(TTRulesError, KeyError):
     """No process has this name or slug. `known` are the names."""
 
     def __init__(self, name: object, known: Sequence[str]) -> None:
@@ -77,25 +73,13 @@ class NoSuchProcess(TTRulesError, KeyError):  # noqa: N818 - a statement
         self.known = tuple(known)
 
     def __str__(self) -> str:
-        """Name what was asked for and what there is."""
-        return f"Name one of the processes {', '.join(self.known)}: {self.name!r} is none."
+        """Name the unknown process, the closest one, and all."""
+        hint = _hint(str(self.name), [*map(slug, self.known), *self.known])
+        return f"Unknown process {self.name!r}.{hint} Known: {', '.join(self.known)}."
 
 
-class NoSuchCell(TTRulesError, KeyError):  # noqa: N818 - a statement
-    """The matrix has no such entity or field. `known` are the names there are."""
-
-    def __init__(self, name: str, known: Sequence[str]) -> None:
-        super().__init__(name, tuple(known))
-        self.name = name
-        self.known = tuple(known)
-
-    def __str__(self) -> str:
-        """Name what was asked for and what there is."""
-        return f"Name one of {', '.join(self.known)}: the matrix has no {self.name}."
-
-
-class NoSuchLanguage(TTRulesError, LookupError):  # noqa: N818 - a statement
-    """Nothing is told in this language. `known` are the tags of those that there are."""
+class NoSuchCell(TTRulesError, KeyError):
+    """The matrix has no such entity or field. `known` are the names that it has."""
 
     def __init__(self, name: str, known: Sequence[str]) -> None:
         super().__init__(name, tuple(known))
@@ -103,44 +87,63 @@ class NoSuchLanguage(TTRulesError, LookupError):  # noqa: N818 - a statement
         self.known = tuple(known)
 
     def __str__(self) -> str:
-        """Name the languages that there are, and the one that was most likely meant."""
-        nearest = closest(self.name, self.known)
-        hint = f" Did you mean {nearest}?" if nearest else ""
-        return f"Name one of the languages {', '.join(self.known)}: {self.name!r} is none.{hint}"
+        """Name the unknown cell, the closest name, and all."""
+        entity, _, field = self.name.partition(".")
+        hint = _hint(field or entity, self.known)
+        return f"The matrix has no {self.name}.{hint} Known: {', '.join(self.known)}."
 
 
-class ProcessNotSelected(TTRulesError, LookupError):  # noqa: N818 - a statement
-    """No process can be chosen: the rules name no selection, or the stored ticket fits none."""
+class NoSuchLanguage(TTRulesError, LookupError):
+    """There are no messages in this language. `known` are the tags of the languages."""
 
-    def __init__(self, reason: str) -> None:
-        super().__init__(reason)
-        self.reason = reason
+    def __init__(self, name: str, known: Sequence[str]) -> None:
+        super().__init__(name, tuple(known))
+        self.name = name
+        self.known = tuple(known)
 
     def __str__(self) -> str:
-        """Give the reason."""
-        return self.reason
+        """Name the unknown language, the closest one, and all."""
+        hint = _hint(self.name, self.known)
+        return f"Unknown language {self.name!r}.{hint} Known: {', '.join(self.known)}."
 
 
-class PatchNotApplicable(TTRulesError, ValueError):  # noqa: N818 - a statement
+class ProcessNotSelected(TTRulesError, LookupError):
+    """No process can be selected, by the rules or for this stored ticket."""
+
+    def __init__(self, message: Message) -> None:
+        super().__init__(message)
+        self.message = message
+
+    def __str__(self) -> str:
+        """Return the message in English."""
+        return str(self.message)
+
+
+class PatchNotApplicable(TTRulesError, ValueError):
     """A JSON Patch cannot be applied. `index` is that of the operation, from 0."""
 
-    def __init__(self, index: int, reason: str) -> None:
-        super().__init__(index, reason)
+    def __init__(self, index: int, why: Message) -> None:
+        super().__init__(index, why)
         self.index = index
-        self.reason = reason
+        self.reason = why
+
+    @property
+    def message(self) -> Message:
+        """The operation and the reason."""
+        return reason("operation", index=self.index, why=self.reason)
 
     @property
     def is_failed_test(self) -> bool:
         """Whether the operation is a `test` that found another value."""
-        return isinstance(self.reason, Said) and self.reason.key == "another_value"
+        return self.reason.key == "another_value"
 
     def __str__(self) -> str:
-        """Name the operation and the reason."""
-        return Said("operation", index=self.index, why=self.reason)
+        """Return the message in English."""
+        return str(self.message)
 
 
-class EngineFailed(TTRulesError, RuntimeError):  # noqa: N818 - a statement
-    """A validation engine broke inside; there is no verdict. The cause is chained."""
+class EngineFailed(TTRulesError, RuntimeError):
+    """A validation engine failed; there is no verdict. The cause is chained."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,12 +161,20 @@ class Problem:
 
 
 class SpecError(TTRulesError, ValueError):
-    """Spec files are wrong. `problems` holds every Problem found, in file order."""
+    """Spec files are wrong. `problems` contains all problems found, in file order."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__(tuple(problems))
         self.problems = tuple(problems)
 
     def __str__(self) -> str:
-        """One line a problem."""
+        """Return one line for each problem."""
         return "\n".join(map(str, self.problems))
+
+
+class NoOpenpyxl(TTRulesError):
+    """The library that reads and writes XLSX is not installed."""
+
+    def __str__(self) -> str:
+        """Name the extra to install."""
+        return 'XLSX needs openpyxl: pip install "ttrules[xlsx]"'

@@ -1,8 +1,7 @@
-"""The values a validation gives: Cell, Finding, Report. Frozen, compared by content.
+"""The results of a validation: Cell, Finding, Report. Frozen, compared by content.
 
-They know how to say themselves to a person (`message`, `message_in`) and to a machine (`to_dict`);
-how they came to be is the business of rules and change, and what they are told with that of
-languages.
+They render themselves for people (`message`, `message_in`) and for programs (`to_dict`).
+`validator` and `change` create them; `messages.catalogue` has the texts.
 """
 
 from __future__ import annotations
@@ -11,20 +10,22 @@ from collections.abc import Mapping  # noqa: TC003 - a NamedTuple's fields are r
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ttrules.languages import catalogue
+from ttrules.errors import TTRulesError
+from ttrules.messages.catalogue import catalogue
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ttrules.codes import Severity
+    from ttrules.matrix import Condition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cell:
-    """One cell of the matrix: what a field owes to a process.
+    """One cell of the matrix: the requirement of a field in a process.
 
-    `requirement` is the code verbatim; `type` is the field's type as the shape gives it (an
-    entity's name, with ``[]`` behind it for a list, or None when the document names none).
+    `requirement` is the code verbatim; `type` is the type of the field's shape (an entity's name,
+    followed by ``[]`` for a list, or None if the document has no type).
     """
 
     entity: str
@@ -41,14 +42,14 @@ class Cell:
 
 
 class Finding(NamedTuple):
-    """One thing that a payload owes to its process.
+    """One violation, warning or undetermined condition of a payload.
 
-    `pointer` (RFC 6901) is that of the field itself, also when it is missing. `entity` and `field`
-    name the row of the matrix, `requirement` its code, `process` its column; each is None where
-    there is no such thing (a payload that is no object has no field). `params` holds what a
-    program or a translation needs to tell the finding; it never holds a value of the payload.
+    `pointer` (RFC 6901) is the place of the field, also if it is missing. `entity` and `field` name
+    the row of the matrix, `requirement` its code, `process` its column; each is None if it does not
+    apply (a payload that is not an object has no field). `params` contains the facts of the message
+    for programs and translations, and never a value of the payload.
 
-    A named tuple, since it takes a fifth of the time of a frozen dataclass to make one.
+    A named tuple, because it is created in a fifth of the time of a frozen dataclass.
     """
 
     severity: Severity
@@ -61,7 +62,7 @@ class Finding(NamedTuple):
     params: Mapping[str, Any]
 
     def __hash__(self) -> int:
-        """Hash all but `params`, which the rest nearly decides."""
+        """Hash all members except `params`, which may not be hashable."""
         return hash(self[:-1])
 
     @property
@@ -70,16 +71,18 @@ class Finding(NamedTuple):
         return self.message_in("en")
 
     def message_in(self, language: str) -> str:
-        """Return the finding as a sentence of a language, ``en`` or ``pl``.
+        """Return the message of the finding in a language, ``en`` or ``pl``.
 
         Raises NoSuchLanguage.
         """
-        return catalogue(language).message(self)
+        return catalogue(language).finding(
+            self.code, self.params, entity=self.entity, field=self.field, process=self.process
+        )
 
     def to_dict(self, language: str = "en") -> dict[str, Any]:
-        """Return the finding as plain JSON values, its message included.
+        """Return the finding as plain JSON values, with its message in a language.
 
-        Only the message is of the language. Raises NoSuchLanguage.
+        Raises NoSuchLanguage.
         """
         return {
             "severity": self.severity,
@@ -95,29 +98,33 @@ class Finding(NamedTuple):
 
 
 def of_condition(
-    condition: Mapping[str, Any], field: str, requirement: str | None, process: str | None
+    condition: Condition, field: str, requirement: str | None, process: str | None
 ) -> Finding:
-    """Return the finding on a field of an object that breaks a condition of a compiled book."""
+    """Return the finding for a field of an object that violates a condition."""
     return Finding(
         severity="error",
         code="process_dependent",
         pointer="",
-        entity=condition["entity"],
+        entity=condition.entity,
         field=field,
         requirement=requirement,
         process=process,
-        params={key: condition[key] for key in ("relation", "fields", "when")},
+        params={
+            "relation": condition.relation,
+            "fields": list(condition.fields),
+            "when": None if condition.when is None else condition.when.to_json(),
+        },
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """All that validation has to say about one payload.
+    """All findings for one payload.
 
     Findings are in the order of their pointers: members by name, items by index. `violations` make
-    the payload invalid; `warnings` do not; `undetermined` are cells whose condition nobody has
-    declared. `process` is None when none could be chosen. `left_out` counts the findings that a
-    limit (`most`) left out; a report without a limit is complete.
+    the payload invalid; `warnings` do not; `undetermined` are cells without a declared condition.
+    `process` is None if none could be selected. `left_out` counts the findings that a limit
+    (`most`) left out; a report without a limit is complete.
     """
 
     process: str | None
@@ -125,6 +132,22 @@ class Report:
     warnings: tuple[Finding, ...] = ()
     undetermined: tuple[Finding, ...] = ()
     left_out: int = 0
+
+    @classmethod
+    def of(
+        cls, process: str | None, findings: Iterable[Finding], most: int | None = None
+    ) -> Report:
+        """Return the Report with these findings in their order, at most `most` of them."""
+        sorts: dict[str, list[Finding]] = {"error": [], "warning": [], "undetermined": []}
+        for finding in findings:
+            sorts[finding.severity].append(finding)
+        report = cls(
+            process=process,
+            violations=tuple(sorts["error"]),
+            warnings=tuple(sorts["warning"]),
+            undetermined=tuple(sorts["undetermined"]),
+        )
+        return report if most is None else report.first(most)
 
     @property
     def valid(self) -> bool:
@@ -140,7 +163,7 @@ class Report:
     def first(self, most: int) -> Report:
         """Return the report with its first `most` findings; violations come first.
 
-        Raises ValueError if `most` is less than 1: without its violations no report is true.
+        Raises ValueError if `most` is less than 1, because an empty report would read as valid.
         """
         if most < 1:
             message = f"a report needs at least one finding, not {most}"
@@ -161,7 +184,7 @@ class Report:
     def to_dict(self, language: str = "en") -> dict[str, Any]:
         """Return the report as plain JSON values, its messages in a language, ``en`` or ``pl``.
 
-        Raises NoSuchLanguage where there is a finding to be told.
+        Raises NoSuchLanguage if there is a finding to render.
         """
         return {
             "valid": self.valid,
@@ -171,3 +194,17 @@ class Report:
             "undetermined": [finding.to_dict(language) for finding in self.undetermined],
             "left_out": self.left_out,
         }
+
+
+class RequirementsNotMet(TTRulesError):
+    """A payload violates the rules of its process. `report` is the whole Report."""
+
+    def __init__(self, report: Report) -> None:
+        super().__init__(report)
+        self.report = report
+
+    def __str__(self) -> str:
+        """Count the violations and name the first."""
+        violations = self.report.violations
+        more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
+        return f"{violations[0].pointer or '(the payload)'}: {violations[0].message}{more}"

@@ -1,9 +1,9 @@
-"""Items of lists: which stored item a sent one is, and what a change does to an append-only list.
+"""Items of lists: match sent items with stored ones, and find changes of append-only lists.
 
-An item is a stored one by the first member of `names` (interpretation.yaml, `identity`) that both
-have, or else by equal content. Everything is looked up in tables, so that the time is linear in the
-number of items, and texts are compared without a copy. No rule of the matrix is known here: the
-caller says which part of an item is its content.
+Two items match by the first member of `names` (interpretation.yaml, `identity`) that both have, or
+else by equal content. Items are looked up in tables, so the time is linear in their number, and
+texts are compared without a copy. No rule of the matrix is known here: the caller defines which
+part of an item is its content.
 """
 
 from __future__ import annotations
@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
 
-#: Where a stored item would be altered or removed: the list, an item of it, or a member of an item.
+    from ttrules.json_values import JSONValue
+
+#: The place of an alteration or a removal: the list, an item of it, or a member of an item.
 Place: TypeAlias = tuple[()] | tuple[int] | tuple[int, str]
 
 _ABSENT: Final = object()
@@ -28,15 +30,15 @@ _ABSENT: Final = object()
 class Rule(NamedTuple):
     """How the items of a list are compared.
 
-    `content` gives the part of an item that a sender has a say in, `names` are the members that
-    identify an item, and `defaults` what a new item gets where it leaves a member out.
+    `content` returns the part of an item that a sender can set, `names` are the members that
+    identify an item, and `defaults` the values of members that a new item omits.
     """
 
     content: Callable[[Any], Any]
     names: Sequence[str]
     defaults: Mapping[str, Any]
 
-    def completed(self, item: Any) -> Any:  # noqa: ANN401 - any JSON value
+    def completed(self, item: JSONValue) -> JSONValue:
         """Return an item with the defaults."""
         return {**self.defaults, **item} if isinstance(item, dict) else item
 
@@ -44,9 +46,9 @@ class Rule(NamedTuple):
 class Appended(NamedTuple):
     """What a change does to an append-only list, by indices into the list as it was sent.
 
-    `new` are the items to append, `altered` the places at which a stored item would be altered or
-    removed (for a removed item its index in the stored list), `kept` the items that are stored ones
-    in full.
+    `new` are the items to append, `altered` the places where a stored item would be altered or
+    removed (for a removed item its index in the stored list), `kept` the items that are equal to
+    stored ones.
     """
 
     new: list[int]
@@ -120,7 +122,7 @@ class Items:
 
     @property
     def free(self) -> list[int]:
-        """The indices of the items that nobody has taken."""
+        """The indices of the items that are not taken."""
         return [index for index, is_free in enumerate(self._free) if is_free]
 
     def _take(self, keys: Iterable[Hashable]) -> int | None:
@@ -146,7 +148,7 @@ class Items:
 
 
 class _List:
-    """A stored append-only list of objects, and what is found out about the items of a sent one."""
+    """A stored append-only list of objects, and the comparison with the items of a sent list."""
 
     def __init__(self, stored: list[Any], rule: Rule) -> None:
         self.stored = stored
@@ -157,7 +159,7 @@ class _List:
         self.altered: list[Place] = []
         self._equal: dict[frozenset[str], dict[Hashable, deque[int]]] = {}
 
-    def compare(self, place: int, item: Any, index: int, *, whole: bool) -> None:  # noqa: ANN401
+    def compare(self, place: int, item: JSONValue, index: int, *, whole: bool) -> None:
         """Note where the item at `place` differs from the known one at `index`.
 
         A member that it leaves out is a difference only where the `whole` item counts.
@@ -167,7 +169,7 @@ class _List:
             if not same(said.get(name, _ABSENT), known.get(name, _ABSENT)):
                 self.altered.append((place, name))
 
-    def take_equal(self, said: Any) -> int | None:  # noqa: ANN401 - any JSON value
+    def take_equal(self, said: JSONValue) -> int | None:
         """Take the first stored item of the content `said`, an identity only it has left aside."""
         left_out = frozenset(self.rule.names).difference(said if isinstance(said, dict) else ())
         if left_out not in self._equal:
@@ -182,8 +184,8 @@ class _List:
                 return index
         return None
 
-    def settle(self, place: int, item: Any) -> None:  # noqa: ANN401 - any JSON value
-        """Note what an item is that was written as a whole and is no stored one by identity."""
+    def settle(self, place: int, item: JSONValue) -> None:
+        """Classify an item that was written as a whole and matches no stored item by identity."""
         said = self.rule.completed(self.rule.content(item))
         index = self.items.identical(said)
         if index is not None:  # the identity of another new item
@@ -248,7 +250,7 @@ def edited(stored: list[Any], sent: list[Any], reached: Mapping[int, bool], rule
     known.altered += [(index,) for index in known.items.free if index < len(stored)]
     last = -1
     for _, index in sorted(kept.items()):
-        if index < last:  # the order is a part of what is stored
+        if index < last:  # the order of stored items must not change
             known.altered.append((min(reached.keys() & kept.keys()),))
             break
         last = index

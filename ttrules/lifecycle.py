@@ -1,7 +1,7 @@
-"""The lifecycle of a ticket: which status may follow which, and who may move it.
+"""The lifecycle of a ticket: which status may follow which, and which party may change it.
 
-The moves themselves are data (spec/lifecycle.yaml, compiled into the package); here is the engine
-that reads them. No clock, no store, no notion of a request.
+The transitions are data (spec/lifecycle.yaml, compiled into the package). Nothing here knows a
+clock, a database or a request.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifecycle:
-    """Statuses and the moves between them.
+    """Statuses and the transitions between them.
 
-    `field` is the member that holds the status, `initial` the status of a new ticket, `moves` the
-    statuses that may follow each one with the parties that may make the move (empty: every party).
-    `accepts` are the members that may still change in a final status; None means all of them.
+    `field` is the member with the status, `initial` the status of a new ticket. `moves` maps each
+    status to those that may follow, with the parties that may make the transition (empty: all).
+    `accepts` are the members that can be changed in a final status; None means all.
     """
 
     field: str
@@ -48,17 +48,18 @@ class Lifecycle:
         )
 
     def allows(self, before: object, after: object, by: str | None = None) -> bool:
-        """Say whether a ticket may go from status `before` to `after`; staying is no move."""
+        """Return whether `after` may follow `before`. Keeping the status is always allowed."""
         return before == after or after in self.followers(before, by)
 
     def way(self, before: str, after: object, by: str | None = None) -> tuple[str, ...]:
-        """Return the statuses of a shortest way to `after`; none where there is no way, or no need.
+        """Return the statuses of a shortest way to `after`; empty if there is none or no need.
 
-        `before` is left out, `after` is the last. Moves are those of the party `by`, or of any.
+        `before` is not included, `after` is the last. Transitions are those of the party `by`, or
+        of any party.
         """
         ways: dict[str, tuple[str, ...]] = {before: ()}
         waiting = [before]
-        for here in waiting:  # which grows meanwhile
+        for here in waiting:  # grows in the loop
             for each in self.followers(here, by):
                 if each not in ways:
                     ways[each] = (*ways[here], each)
@@ -67,9 +68,9 @@ class Lifecycle:
 
     @property
     def final(self) -> tuple[str, ...]:
-        """The statuses that nothing follows."""
+        """The statuses that no status follows."""
         return tuple(status for status, following in self.moves.items() if not following)
 
     def accepted(self, status: object) -> tuple[str, ...] | None:
-        """Return the members that a ticket in `status` lets change; None means all of them."""
+        """Return the members that can be changed in `status`; None means all."""
         return self.accepts if status in self.final else None

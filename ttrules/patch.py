@@ -1,12 +1,12 @@
-"""Applying a patch to a document: JSON merge patch (RFC 7396) and JSON Patch (RFC 6902).
+"""Apply a patch to a document: JSON merge patch (RFC 7396) or JSON Patch (RFC 6902).
 
-No rule of the matrix is known here. A JSON Patch also reports what it touched, as paths into the
-patched document, since its operations move what stands behind them in an array. jsonpatch applies
-the operations, one at a time; `copy` is applied as the addition that RFC 6902 (section 4.5) says it
-is, and `move` counts as a removal and an addition (section 4.4).
+No rule of the matrix is known here. A JSON Patch also reports what it touched, as paths in the
+patched document, because its operations shift later items of an array. jsonpatch applies the
+operations, one at a time; `copy` is applied as an addition (RFC 6902, section 4.5), and `move`
+counts as a removal and an addition (section 4.4).
 
-The work is bounded: so many operations, pointers of such a length, and a document that never has
-more than MAX_VALUES values, also between two operations.
+The work is bounded: the number of operations and the length of pointers are limited, and the
+document never has more than MAX_VALUES values, also between two operations.
 """
 
 from __future__ import annotations
@@ -14,15 +14,17 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from ttrules.codes import MAX_OPERATIONS, MAX_POINTER, MAX_VALUES, path_of
+from ttrules.codes import MAX_OPERATIONS, MAX_POINTER, MAX_VALUES
 from ttrules.errors import NotJSON, PatchNotApplicable
-from ttrules.plain import measured, size_of
-from ttrules.sentences import Said
+from ttrules.json_values import measured, size_of
+from ttrules.message import reason
+from ttrules.pointers import path_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from ttrules.plain import Path
+    from ttrules.json_values import JSONValue
+    from ttrules.pointers import Path
 
 #: The members that each operation must have beside `op` and `path` (RFC 6902, section 4).
 OPERATIONS: Final[dict[str, tuple[str, ...]]] = {
@@ -34,14 +36,14 @@ OPERATIONS: Final[dict[str, tuple[str, ...]]] = {
     "test": ("value",),
 }
 
-#: How many characters the `copy` operations of one patch may copy: copies of copies double.
+#: How many characters the `copy` operations of one patch may copy in total.
 MAX_COPIED: Final = 32_000_000
 
-#: An index of an array (RFC 6901, section 4), unless it is one that no array has.
+#: An index of an array (RFC 6901, section 4) of possible size.
 _INDEX: Final = re.compile("0|[1-9][0-9]{0,17}")
 
 
-def merged(target: object, patch: object) -> Any:  # noqa: ANN401 - any JSON value
+def merged(target: object, patch: object) -> JSONValue:
     """Return `target` with a merge patch applied; neither is changed (RFC 7396, section 2)."""
     if not isinstance(patch, dict):
         return patch
@@ -55,7 +57,7 @@ def merged(target: object, patch: object) -> Any:  # noqa: ANN401 - any JSON val
 
 
 class _Mark:
-    """What is known to be touched at one place of a document, and below it.
+    """What was touched at one place of a document, and below it.
 
     `deep` is None if the place itself is not touched. `items` has a slot for each item of an array,
     `members` a mark for each member of an object that has been reached.
@@ -74,7 +76,7 @@ class _Mark:
             self.items = [None] * length
         return self.items
 
-    def below(self, part: str | int, owner: Any) -> _Mark:  # noqa: ANN401 - any JSON value
+    def below(self, part: str | int, owner: JSONValue) -> _Mark:
         """Return the mark of a part of `owner`, which is here."""
         if isinstance(owner, dict):
             return self.members.setdefault(str(part), _Mark())
@@ -96,9 +98,9 @@ class _Mark:
 class Patched:
     """A document under a JSON Patch.
 
-    `document` is its present state. `touched` has the path of every part that an operation wrote or
-    removed, as it stands in `document`; the value is False where an item was taken out of the array
-    at that path and the array's other items are as they were.
+    `document` is its current state. `touched` has the path in `document` of every part that an
+    operation wrote or removed; the value is False if only an item was removed from the array at
+    that path.
     """
 
     def __init__(self, document: object) -> None:
@@ -111,11 +113,11 @@ class Patched:
     def apply(self, operations: list[Any]) -> None:
         """Apply a JSON Patch, in place.
 
-        Raises PatchNotApplicable with the index of the first operation that is malformed, leads
-        nowhere, is a test that does not hold, or is one too many.
+        Raises PatchNotApplicable with the index of the first operation that is malformed, has a
+        pointer to no value, is a failed test, or is beyond the limit.
         """
         if len(operations) > MAX_OPERATIONS:
-            raise PatchNotApplicable(MAX_OPERATIONS, Said("operations", most=MAX_OPERATIONS))
+            raise PatchNotApplicable(MAX_OPERATIONS, reason("operations", most=MAX_OPERATIONS))
         for index, operation in enumerate(operations):
             self._check(index, operation)
             if operation["op"] == "move":
@@ -129,28 +131,28 @@ class Patched:
 
     def _check(self, index: int, operation: object) -> None:
         if not isinstance(operation, dict):
-            raise PatchNotApplicable(index, Said("no_object"))
+            raise PatchNotApplicable(index, reason("no_object"))
         kind = operation.get("op")
         if not isinstance(kind, str) or kind not in OPERATIONS:
-            reason = Said("no_operation", operations=", ".join(OPERATIONS))
-            raise PatchNotApplicable(index, reason)
+            why = reason("no_operation", operations=", ".join(OPERATIONS))
+            raise PatchNotApplicable(index, why)
         for name in ("path", *OPERATIONS[kind]):
             if name not in operation:
-                raise PatchNotApplicable(index, Said("lacks", operation=kind, name=name))
+                raise PatchNotApplicable(index, reason("lacks", operation=kind, name=name))
         for name in {"path", "from"} & operation.keys():
             try:
                 path_of(operation[name])
-            except (ValueError, TypeError, AttributeError):  # the latter two: it is no text
-                raise PatchNotApplicable(index, Said("no_pointer", name=name)) from None
+            except (ValueError, TypeError, AttributeError):  # the latter two: it is not text
+                raise PatchNotApplicable(index, reason("no_pointer", name=name)) from None
             if len(operation[name]) > MAX_POINTER:
-                raise PatchNotApplicable(index, Said("long_pointer", name=name, most=MAX_POINTER))
+                raise PatchNotApplicable(index, reason("long_pointer", name=name, most=MAX_POINTER))
 
     def _move(self, index: int, operation: Mapping[str, Any]) -> None:
-        """Apply a move without copying or counting what is moved."""
+        """Apply a move without copying or counting the moved value."""
         source, target = operation["from"], operation["path"]
         value, place = self._value(index, source), self._place(source)
         if target.startswith(source + "/"):
-            raise PatchNotApplicable(index, Said("into_itself"))
+            raise PatchNotApplicable(index, reason("into_itself"))
         self._apply(index, {"op": "remove", "path": source})
         self._mark(place, "remove")
         self._values -= self._replaced(target, "add")
@@ -162,17 +164,17 @@ class Patched:
         else:
             self.document = value
 
-    def _copied(self, index: int, path: str) -> Any:  # noqa: ANN401 - any JSON value
+    def _copied(self, index: int, path: str) -> JSONValue:
         """Return the value at a pointer, counted before anything copies it."""
         value = self._value(index, path)
         values, characters = size_of(value)
         self._copied_values += values
         self._copied_characters += characters
         if self._copied_values > MAX_VALUES or self._copied_characters > MAX_COPIED:
-            raise PatchNotApplicable(index, Said("copies"))
+            raise PatchNotApplicable(index, reason("copies"))
         return value
 
-    def _value(self, index: int, path: str) -> Any:  # noqa: ANN401 - any JSON value
+    def _value(self, index: int, path: str) -> JSONValue:
         """Return the value at a pointer."""
         from jsonpointer import EndOfList, JsonPointerException, resolve_pointer
 
@@ -181,14 +183,14 @@ class Patched:
         except JsonPointerException:
             value = EndOfList([])
         if isinstance(value, EndOfList):
-            raise PatchNotApplicable(index, Said("nothing_at", path=path))
+            raise PatchNotApplicable(index, reason("nothing_at", path=path))
         return value
 
     def _step(self, index: int, operation: Mapping[str, Any]) -> None:
         """Apply one operation that is neither move nor copy."""
         place, kind = self._place(operation["path"]), operation["op"]
         try:
-            # Each step of a patch may lead deeper into what the last one added.
+            # Each operation may nest its value deeper into the value of the previous one.
             _, _, values = measured(operation.get("value"), place)
         except NotJSON as error:
             raise PatchNotApplicable(index, error.reason) from None
@@ -198,26 +200,26 @@ class Patched:
         grown = 0 if kind == "remove" else values
         self._values += grown - self._replaced(operation["path"], kind)
         if self._values > MAX_VALUES:
-            raise PatchNotApplicable(index, Said("too_many", most=MAX_VALUES))
+            raise PatchNotApplicable(index, reason("too_many", most=MAX_VALUES))
         self._apply(index, operation)
         self._mark(place, kind)
 
     def _apply(self, index: int, operation: Mapping[str, Any]) -> None:
-        # Imported here since most programs never apply a JSON Patch.
+        # Imported here because most programs never apply a JSON Patch.
         from jsonpatch import JsonPatchException, JsonPatchTestFailed, apply_patch
         from jsonpointer import JsonPointerException
 
         try:
             self.document = apply_patch(self.document, [operation], in_place=True)
         except JsonPatchTestFailed:
-            reason = Said("another_value", path=operation["path"])
-            raise PatchNotApplicable(index, reason) from None
+            why = reason("another_value", path=operation["path"])
+            raise PatchNotApplicable(index, why) from None
         except (JsonPatchException, JsonPointerException):
-            reason = Said("nowhere", path=operation["path"])
-            raise PatchNotApplicable(index, reason) from None
+            why = reason("nowhere", path=operation["path"])
+            raise PatchNotApplicable(index, why) from None
 
     def _replaced(self, text: str, kind: str) -> int:
-        """Return how many values an operation takes away from what its pointer leads to."""
+        """Return how many values an operation removes at its pointer."""
         place = self._place(text)
         owner: Any = self._owner(place) if place else [self.document]
         part = place[-1] if place else 0
@@ -225,20 +227,20 @@ class Patched:
             return 0
         return size_of(owner[part])[0]
 
-    def _owner(self, place: Path) -> Any:  # noqa: ANN401 - any JSON value
-        """Return what has the part at a place; None if there is nothing."""
+    def _owner(self, place: Path) -> JSONValue:
+        """Return the array or object with the part at a place, or None."""
         owner = self.document
         for part in place[:-1]:
             owner = owner[part] if _has(owner, part) else None
         return owner
 
     def _place(self, text: str) -> Path:
-        """Return the path that a pointer spells, indices as numbers and - as the end."""
+        """Return the path of a pointer, with indices as numbers and - as the end."""
         at: Any = self.document
         path: list[str | int] = []
         for token in path_of(text):
             part: str | int = token
-            if isinstance(at, list) and token == "-":  # noqa: S105 - no password
+            if isinstance(at, list) and token == "-":  # noqa: S105 - not a password
                 part = len(at)
             elif isinstance(at, list) and _INDEX.fullmatch(token):
                 part = int(token)
@@ -269,7 +271,7 @@ class Patched:
             slots[index] = _Mark(deep=True)
 
 
-def _has(owner: Any, part: str | int) -> bool:  # noqa: ANN401 - any JSON value
+def _has(owner: JSONValue, part: str | int) -> bool:
     """Return whether an array or an object has a part."""
     if isinstance(owner, dict):
         return part in owner

@@ -1,10 +1,10 @@
-"""Cutting a large payload into slices, so that no call of an engine takes long or returns much.
+"""Split a large payload into slices, so that no call of an engine takes long or returns much.
 
-An engine collects all errors of a payload before it returns the first one. So members that the
-schema does not know, and lists that are too long, are found here and kept from the engine: each is
-one error, whatever is in it. What is left goes to the engine some items at a time.
+An engine collects all errors of a payload before it returns the first one. Members that the schema
+does not know, and lists that are too long, are found here and not given to the engine: each is one
+error, whatever it contains. The engine gets the rest, some items of each list at a time.
 
-Payloads come here plain (see plain), schemas in their closed form (see sites).
+Payloads are plain here (see `to_plain`), schemas are strict (see `strict_schema`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from ttrules.codes import MAX_VALUES
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from ttrules.plain import Path
+    from ttrules.pointers import Path
 
-#: One failure as both engines report it: where in the payload, where in the schema, and, for a
-#: missing member, its name.
+#: An error of an engine: a path in the payload, a path in the schema, and the name of a missing
+#: member. A plain tuple, because a payload may have thousands.
 RawError: TypeAlias = "tuple[Path, Path, str | None]"
 
 #: How many items of each list of the payload one slice has.
@@ -29,7 +29,7 @@ _UNKNOWN: Final = ("additionalProperties", "not")
 
 
 def is_bounded(schema: Mapping[str, Any]) -> bool:
-    """Return whether no payload that passes a closed schema has more than MAX_VALUES values."""
+    """Return whether no payload that a strict schema accepts has more than MAX_VALUES values."""
     return _most_values(schema) <= MAX_VALUES
 
 
@@ -52,7 +52,7 @@ def sliced_errors(
     lists = _long_lists(kept, schema)
     longest = max(map(len, lists.values()), default=1)
     for start in range(0, longest, ITEMS):
-        # A list that has ended is represented by its first item, since it must not be empty.
+        # A list that has ended is represented by its first item, because it must not be empty.
         items = {name: each[start : start + ITEMS] or each[:1] for name, each in lists.items()}
         for path, where, missing in engine({**kept, **items} if items else kept):
             name = path[0] if len(path) > 1 else None
@@ -96,17 +96,17 @@ def _known(
 
 
 def _long_lists(payload: object, schema: Mapping[str, Any]) -> dict[str, list[Any]]:
-    """Return the lists of a payload that are judged in slices, by name."""
+    """Return the lists of a payload that are validated in slices, by name."""
     if type(payload) is not dict:
         return {}
     return {
         name: value
         for name, value in payload.items()
-        if type(value) is list and len(value) > ITEMS and _is_cut(schema["properties"][name])
+        if type(value) is list and len(value) > ITEMS and _may_be_sliced(schema["properties"][name])
     }
 
 
-def _is_cut(schema: Mapping[str, Any]) -> bool:
+def _may_be_sliced(schema: Mapping[str, Any]) -> bool:
     """Return whether slices of a list have the errors of the whole."""
     return (
         "items" in schema

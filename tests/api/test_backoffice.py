@@ -10,18 +10,18 @@ from uuid import uuid4
 import pytest
 import yaml
 
-from server import backoffice
-from tests.api.conftest import NAMES, PROVIDER, Client, complaint
-from tests.api.contract import BACKOFFICE_BASE, BASE, DOCUMENTS
-from tests.oracle import shape_of
-from tests.placing import ROOT, payload_of, route, sample, value_for
+from server.api import events as event_operations
+from tests.support.cells import ROOT, payload_of, route, sample, value_for
+from tests.support.contract import BACKOFFICE_BASE, BASE, DOCUMENTS
+from tests.support.oracle import shape_of
+from tests.support.servers import NAMES, PROVIDER, Client, complaint, without_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import requests
 
-    from tests.api.conftest import Server
+    from tests.support.servers import Server
 
 MATRIX = yaml.safe_load(
     (Path(__file__).parents[2] / "spec" / "backoffice-requirements.yaml").read_text("utf-8")
@@ -154,11 +154,6 @@ def operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the operations of a document."""
     for item in document["paths"].values():
         yield from (each for verb, each in item.items() if verb != "parameters")
-
-
-def without_owner(ticket: dict[str, Any]) -> dict[str, Any]:
-    """Return a ticket as its operator sees it."""
-    return {name: value for name, value in ticket.items() if name != "operator"}
 
 
 class TestReading:
@@ -392,7 +387,7 @@ def test_cell(cell: Cell, server: Server, stored: dict[tuple[str, str], dict[str
         stored[key] = api.created(**payload_of(cell.theirs.replace("Change", "Add"), "minimal"))
     for number, (payload, value, pointer) in enumerate(variants(cell, stored[key])):
         ticket = stored[key]
-        report, _ = backoffice.book().validate_change(ticket, payload, by="provider")
+        report, _ = event_operations.book().validate_change(ticket, payload, by="provider")
         address = f"/troubleTicket/{ticket['id']}"
         answer = provider.patch(address, data=json.dumps(payload), headers=MERGE)
         assert told(answer) == [(each.code, each.pointer) for each in report.violations]

@@ -8,16 +8,18 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import ttrules
-from tests.placing import CELLS, payload_of, place, value_for
+from tests.support.cells import CELLS, payload_of, place, value_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import requests
 
-    from tests.api.conftest import Client
-    from tests.placing import Cell
+    from tests.support.cells import Cell
+    from tests.support.servers import Client
     from ttrules import Report
+
+pytestmark = pytest.mark.slow
 
 GONE = object()
 

@@ -12,31 +12,34 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pytest
 
-from server.checker import Checker
-from server.checkpage import POLICY, facts
+from server.api.check import Checker
+from server.api.http import Request
 from server.config import Config, read_config
-from server.errors import MOST_FINDINGS, Refused
-from server.languages import told_in
-from server.sentences import Told, near
+from server.messages.catalogue import render
+from server.messages.en import near, sentence
+from server.problems import MOST_FINDINGS, ApiError
 from server.validation import Validation
-from server.wire import Asked
-from tests.api.conftest import BASE, Client, serving, started
-from tests.api.test_protocol import MALFORMED, one_shape
-from ttrules.book import shipped
+from server.web.checker import POLICY, facts
+from tests.asgi.test_limits import MALFORMED, one_shape
+from tests.support.servers import BASE, Client, serving, started
+from ttrules.checking.files import Payload
+from ttrules.checking.reporters.base import findings_to_json
+from ttrules.checking.results import CheckOptions
+from ttrules.checking.worker import PayloadChecker
 from ttrules.codes import MAX_VALUES
-from ttrules.example import example
-from ttrules.judging import Judge, Question
-from ttrules.languages import catalogue
-from ttrules.reading import Payload
-from ttrules.report import located
-from ttrules.sentences import TEXTS
+from ttrules.examples.generate import example
+from ttrules.messages.catalogue import catalogue
+from ttrules.messages.en import TEXTS
+from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "docs" / "examples"
-PAGES = ROOT / "server" / "pages"
+PAGES = ROOT / "server" / "web" / "static"
 BOOK = shipped()
 SLUGS = [BOOK.slug(each) for each in BOOK.processes()]
 JSON = {"Content-Type": "application/json"}
@@ -90,8 +93,8 @@ def checked(client: Client, text: str | bytes, **query: str) -> dict[str, Any]:
 
 def on_the_command_line(text: str, process: str) -> list[dict[str, Any]]:
     """Return the findings that `ttrules check` has on a text, with their places."""
-    tally = Judge(Question(process=process)).judge([Payload(1, 1, text.encode())])
-    return located(tally.judged[0], "en") if tally.judged else []
+    tally = PayloadChecker(CheckOptions(process=process)).judge([Payload(1, 1, text.encode())])
+    return findings_to_json(tally.judged[0], "en") if tally.judged else []
 
 
 class TestLanguage:
@@ -121,7 +124,7 @@ class TestLanguage:
         """What becomes of an unsupported member is told beside it, with the spec's reason."""
         report = checked(anybody, json.dumps({**COMPLAINT, "channel": {"id": "1"}}))
         (warning,) = report["warnings"]
-        told = {"text": TEXTS["warn"], "reason": BOOK.data["reasons"]["unsupported"]}
+        told = {"text": TEXTS["warn"], "reason": BOOK.matrix.reasons["unsupported"]}
         assert warning["cell"]["conditions"] == [told]
 
     def test_refusal(self, anybody: Client) -> None:
@@ -129,8 +132,8 @@ class TestLanguage:
         headers = {**JSON, "Accept-Language": "pl"}
         answer = anybody.post("/check", data=b"{}", headers=headers, params={"proces": "x"})
         assert answer.status_code == 400
-        assert answer.json()["message"] == told_in(
-            Told("parameter", name="'proces'", near=near("proces", ["process"])), "pl"
+        assert answer.json()["message"] == render(
+            sentence("parameter", name="'proces'", near=near("proces", ["process"])), "pl"
         )
 
 
@@ -230,7 +233,7 @@ class TestVerdict:
         assert found["/status"]["cell"]["decisions"] != []
         (condition,) = found["/relatedEntity/0/id"]["cell"]["conditions"]
         assert condition["text"] == "In RelatedEntity, send at least one of id, externalId."
-        assert condition["reason"] == BOOK.data["conditions"][0]["reason"]
+        assert condition["reason"] == BOOK.matrix.conditions[0].reason
         assert "cell" not in found["/nme"]
 
     def test_many(self, anybody: Client) -> None:
@@ -324,14 +327,14 @@ class TestBounds:
     @staticmethod
     def asked(checker: Checker, address: str) -> int:
         """Return what a check is answered."""
-        asked = Asked(operator="", now=datetime.now(UTC), raw=b"{}", address=address)
+        asked = Request(operator="", now=datetime.now(UTC), raw=b"{}", address=address)
         return asyncio.run(checker.check(asked)).status
 
     def test_rate(self) -> None:
         """An address has so many checks a minute; others have theirs."""
         checker = Checker(BOOK, Config(checks_per_minute=2), Validation())
         assert [self.asked(checker, "a"), self.asked(checker, "a")] == [200, 200]
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ApiError) as refused:
             self.asked(checker, "a")
         assert refused.value.code == "tooManyRequests"
         assert 1 <= int(refused.value.headers["Retry-After"]) <= 61

@@ -11,17 +11,17 @@ from uuid import uuid4
 
 import pytest
 
-from server.callbacks import LookUps, Policy, check, event_url, is_public, resolve
+from server.callback_address import LookUps, Policy, check, event_url, is_public, resolve
 from server.config import read_config
-from server.errors import Refused
-from server.polish import SENTENCES as POLISH
-from server.sentences import SENTENCES
-from tests.api.conftest import BASE, NAMES
+from server.messages.en import SENTENCES
+from server.messages.pl import SENTENCES as POLISH
+from server.problems import ApiError
+from tests.support.servers import BASE, NAMES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Sequence
 
-    from tests.api.conftest import Client, Server
+    from tests.support.servers import Client, Server
 
 #: Addresses that lead into a private network, however they are written.
 PRIVATE = """
@@ -78,11 +78,12 @@ def refused(url: str, found: Sequence[str] | None = None, **policy: Any) -> str 
     """
 
     async def look_up(host: str, port: int) -> Sequence[str]:
+        """Return the given addresses, or resolve the host."""
         return resolve(host, port) if found is None else found
 
     try:
         asyncio.run(check(url, Policy(**policy), look_up))
-    except Refused as error:
+    except ApiError as error:
         return getattr(error.message, "key", error.code)
     return None
 
@@ -201,7 +202,7 @@ class TestLookUps:
         """Return how a look-up ended: the first address, or the code of the error."""
         try:
             return (await found)[0]
-        except Refused as error:
+        except ApiError as error:
             return error.code
 
     def test_slow(self) -> None:
@@ -216,6 +217,7 @@ class TestLookUps:
             return ["8.8.8.8"]
 
         async def run() -> tuple[list[str], str, str]:
+            """Run the look-ups in one event loop."""
             look_ups = LookUps(slowly, seconds=0.3)
             slow = [
                 asyncio.ensure_future(self.outcome(look_ups.find("a", "slow.example", 443)))
@@ -242,6 +244,7 @@ class TestLookUps:
             return []
 
         async def run() -> tuple[str, str]:
+            """Run the look-ups in one event loop."""
             look_ups = LookUps(slowly, seconds=0.3)
             slow = [
                 asyncio.ensure_future(self.outcome(look_ups.find(str(number // 2), "x", 443)))
@@ -260,6 +263,7 @@ class TestLookUps:
         """Many quick names of one operator wait for their turns, and all are found."""
 
         async def run() -> list[str]:
+            """Run the look-ups in one event loop."""
             look_ups = LookUps(lambda *_: ["8.8.8.8"])
             found = (self.outcome(look_ups.find("a", "x.example", 443)) for _ in range(50))
             return await asyncio.gather(*found)
@@ -273,6 +277,7 @@ class TestLookUps:
             raise OSError
 
         async def run() -> None:
+            """Run the look-ups in one event loop."""
             look_ups = LookUps(fails)
             for _ in range(40):
                 with pytest.raises(OSError):  # noqa: PT011 - that of the resolver

@@ -8,14 +8,14 @@ from uuid import uuid4
 
 import pytest
 
-from tests.api.conftest import NAMES, complaint
+from tests.support.servers import NAMES, complaint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import requests
 
-    from tests.api.conftest import Client, Server
+    from tests.support.servers import Client, Server
 
 MERGE = {"@type": "TroubleTicket", "severity": "Low"}
 #: What may be asked of one thing by its id, and how: ticket or subscription.

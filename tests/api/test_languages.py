@@ -12,16 +12,18 @@ import requests
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server import polish, sentences
-from server.errors import KINDS
-from server.languages import language_of, spoken, told_in
-from server.sentences import GRANT, SENTENCES, Grant, Told
-from tests.api.conftest import PROVIDER, Server, complaint, serving
-from ttrules.languages import TABLES, catalogue
+from server.messages import en, pl
+from server.messages.catalogue import language_of, render, spoken
+from server.messages.en import GRANT, SENTENCES, sentence, token_error
+from server.problems import KINDS
+from tests.support.servers import PROVIDER, Server, complaint, serving
+from ttrules.messages.catalogue import TABLES, catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 POLISH = {"Accept-Language": "pl"}
 JSON = {"Content-Type": "application/json"}
@@ -94,7 +96,7 @@ class TestChoice:
     def test_hostile(self) -> None:
         """A header of any size is read in no time: one that is too long is not read."""
         code = (
-            "import time; from server.languages import language_of\n"
+            "import time; from server.messages.catalogue import language_of\n"
             "for text in ('pl-' * 500_000, 'pl;q=0.' * 99, '-a' * 511, 'pl,' * 341, ' ' * 999):\n"
             "    begun = time.perf_counter()\n"
             "    for _ in range(20): language_of({'accept-language': text})\n"
@@ -109,15 +111,15 @@ class TestWhole:
 
     def test_every_language(self, language: str) -> None:
         """There are sentences of the server for each language that ttrules has."""
-        told = told_in(Told("body"), language)
+        told = render(sentence("body"), language)
         assert told
         assert told != SENTENCES["body"]
 
     def test_kinds(self, language: str) -> None:
         """Every kind has a reason and a message."""
         assert language == "pl"
-        assert list(polish.KINDS) == list(KINDS)
-        for code, (reason, message) in polish.KINDS.items():
+        assert list(pl.KINDS) == list(KINDS)
+        for code, (reason, message) in pl.KINDS.items():
             assert reason not in {"", KINDS[code].reason}
             assert message.endswith(".")
             assert message != KINDS[code].message
@@ -126,7 +128,7 @@ class TestWhole:
     def test_sentences(self, language: str, name: str) -> None:
         """Every sentence has the slots of the English one and ends as it does."""
         assert language == "pl"
-        table, english = getattr(polish, name), getattr(sentences, name)
+        table, english = getattr(pl, name), getattr(en, name)
         assert list(table) == list(english)
         for key, text in table.items():
             assert sorted(SLOT.findall(text)) == sorted(SLOT.findall(english[key])), key
@@ -134,7 +136,7 @@ class TestWhole:
             assert text[-1] == english[key][-1]
 
 
-@pytest.mark.parametrize("table", [GRANT, polish.GRANT], ids=["en", "pl"])
+@pytest.mark.parametrize("table", [GRANT, pl.GRANT], ids=["en", "pl"])
 def test_grant_is_ascii(table: dict[str, str]) -> None:
     """An error_description holds ASCII without quotes and backslashes (RFC 6749, section 5.2)."""
     for text in table.values():
@@ -226,8 +228,8 @@ TOLD = re.compile(
         map(
             pattern,
             [
-                *polish.SENTENCES.values(),
-                *(message for _, message in polish.KINDS.values()),
+                *pl.SENTENCES.values(),
+                *(message for _, message in pl.KINDS.values()),
                 *catalogue("pl").messages.values(),
                 catalogue("pl").words["final"],
             ],
@@ -242,7 +244,7 @@ def in_polish(answer: requests.Response) -> dict[str, Any]:
     error: dict[str, Any] = answer.json()
     assert answer.headers["Content-Language"] == "pl"
     assert answer.headers["Vary"] == "Accept-Language"
-    assert error["reason"] == polish.KINDS[error["code"]][0]
+    assert error["reason"] == pl.KINDS[error["code"]][0]
     found = [*error.get("violations", ()), *error.get("warnings", ())]
     for text in (error["message"], *(each["message"] for each in found)):
         assert TOLD.match(text), text
@@ -382,7 +384,7 @@ class TestGrant:
             assert answer.headers["Vary"] == "Accept-Language"
             told[language] = answer.json()
         assert told["en"]["error_description"] == GRANT[key]
-        assert told["pl"]["error_description"] == polish.GRANT[key]
+        assert told["pl"]["error_description"] == pl.GRANT[key]
         assert told["en"]["error"] == told["pl"]["error"]
 
     def test_others(self, running: Server) -> None:
@@ -394,14 +396,14 @@ class TestGrant:
             ({"data": {"grant_type": "client_credentials"}, "auth": ("someone", "x")}, "unknown"),
         ):
             answer = requests.post(address, headers=POLISH, timeout=60, **more)
-            told = polish.GRANT[key].format(media_type="application/x-www-form-urlencoded")
+            told = pl.GRANT[key].format(media_type="application/x-www-form-urlencoded")
             assert answer.json()["error_description"] == told
         for answer, key in (
             (requests.get(address, headers=POLISH, timeout=60), "method"),
             (requests.post(address, headers={**POLISH, "X": "x" * 20_000}, timeout=60), "large"),
             (requests.post(address, data=b"x" * 70_000, headers=POLISH, timeout=60), "large"),
         ):
-            assert answer.json()["error_description"] == polish.GRANT[key]
+            assert answer.json()["error_description"] == pl.GRANT[key]
             assert answer.headers["Content-Language"] == "pl"
 
 
@@ -411,4 +413,4 @@ def test_reuse() -> None:
         "Content-Language": "pl",
         "Vary": "Accept-Language",
     }
-    assert str(Grant("type")) == GRANT["type"]
+    assert str(token_error("type")) == GRANT["type"]

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from server.errors import MOST_FINDINGS
-from tests.api.conftest import complaint
+from server.problems import MOST_FINDINGS
+from tests.support.servers import complaint
 from ttrules.codes import MAX_DEPTH, MAX_OPERATIONS, MAX_VALUES
 
 if TYPE_CHECKING:
-    from tests.api.conftest import Client
+    from tests.support.servers import Client
 
 JSON = "application/json"
 MERGE = "application/merge-patch+json"

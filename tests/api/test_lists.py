@@ -13,14 +13,16 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from server import kept
-from server.cursors import cursor_of, position_of
-from server.engines import Deadline
-from server.errors import Refused
-from server.fair_share import FairShare
-from server.filtering import MOST_INSTRUCTIONS, MOST_PATTERNS, MOST_VALUES, read_query
-from server.store import LISTS_EACH, Store
-from tests.api.conftest import postgresql, serving, without_owner
+from server.api.query import MOST_INSTRUCTIONS, MOST_PATTERNS, read_query
+from server.problems import ApiError
+from server.storage import tickets as ticket_rows
+from server.storage.cursors import cursor_of, position_of
+from server.storage.database import LISTS_EACH, Database
+from server.storage.engines import Deadline
+from server.storage.fair_share import FairShare
+from server.storage.ticket_query import MOST_VALUES
+from tests.support.databases import DATABASES, postgresql
+from tests.support.servers import serving, without_owner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +31,9 @@ if TYPE_CHECKING:
     import requests
     from sqlalchemy import Connection
 
-    from tests.api.conftest import Client, Server
+    from tests.support.servers import Client, Server
+
+pytestmark = pytest.mark.slow
 
 CONTENT = b64encode(b"x" * 3_000).decode()
 ATTACHMENT = {"@referredType": "Attachment", "name": "a.txt", "mimeType": "text/plain"}
@@ -80,7 +84,7 @@ class TestContents:
             assert answer.json()["attachment"] == ticket["attachment"]
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=DATABASES)
 def small(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
@@ -168,7 +172,7 @@ class TestCursors:
             assert api.get(f"{path}&cursor={cursor}&{more}").status_code == 400
         assert api.get(f"/troubleTicket?cursor={cursor}").status_code == 400
 
-    def test_long(self, store: Store) -> None:
+    def test_long(self, store: Database) -> None:
         """A position that is too long for an address is that of its ticket, while it is there."""
         query = read_query(b"sort=statusChangeReason")
         position = ("x" * 30_000, "t1")
@@ -176,8 +180,8 @@ class TestCursors:
         assert len(cursor) < 100
         assert position_of(query, cursor) == ("t1",)
         gone = read_query(f"sort=statusChangeReason&cursor={cursor}".encode())
-        with pytest.raises(Refused) as refused:
-            store.read_now(lambda c: kept.page(c, "nobody", gone))
+        with pytest.raises(ApiError) as refused:
+            store.read_now(lambda c: ticket_rows.page(c, "nobody", gone))
         assert refused.value.code == "invalidQuery"
 
     @pytest.mark.parametrize(
@@ -186,15 +190,15 @@ class TestCursors:
     def test_forged(self, position: tuple[Any, ...]) -> None:
         """A forged one reaches the database only with values that its columns can have."""
         query = read_query(b"")
-        with pytest.raises(Refused):
+        with pytest.raises(ApiError):
             position_of(query, cursor_of(query, position))
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+@pytest.fixture(params=DATABASES)
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """Give a store that is open, of each kind in turn; its queries have 0.3 seconds."""
     address = f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else postgresql()
-    made = Store(address.replace("postgresql://", "postgresql+psycopg://"), query_timeout=0.3)
+    made = Database(address.replace("postgresql://", "postgresql+psycopg://"), query_timeout=0.3)
     made.migrate()
     yield made.open()
     made.close()
@@ -210,14 +214,14 @@ ENDLESS = (
 class TestLimits:
     """What one operator asks for costs the others nothing."""
 
-    def test_statement(self, store: Store) -> None:
+    def test_statement(self, store: Database) -> None:
         """A statement that takes too long is ended, and the connection works again."""
 
         async def ask() -> list[str]:
             """Ask for too much twice, for little in between."""
             codes = []
             for _ in range(2):
-                with pytest.raises(Refused) as refused:
+                with pytest.raises(ApiError) as refused:
                     await store.scan("one", lambda c, _: c.scalar(text(ENDLESS)))
                 codes.append(refused.value.code)
                 assert refused.value.headers["Retry-After"]
@@ -235,11 +239,11 @@ class TestLimits:
         deadline.check()
         assert not deadline.is_over
         assert deadline.is_over
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(ApiError) as refused:
             deadline.check()
         assert refused.value.status == 503
 
-    def test_others(self, store: Store) -> None:
+    def test_others(self, store: Database) -> None:
         """While one operator's queries run, another's, reads and changes are answered."""
         go_on = threading.Event()
 
@@ -257,7 +261,7 @@ class TestLimits:
                 await store.write(lambda c: c.scalar(text("SELECT 3"))),
             ]
             late = await asyncio.gather(*one[LISTS_EACH:], return_exceptions=True)
-            assert [each.status for each in late if isinstance(each, Refused)] == [429] * len(late)
+            assert [each.status for each in late if isinstance(each, ApiError)] == [429] * len(late)
             go_on.set()
             assert await asyncio.gather(*one[:LISTS_EACH]) == [True] * LISTS_EACH
             return little
@@ -298,13 +302,14 @@ class TestFairShare:
             begun: list[str] = []
 
             async def enter(who: str) -> None:
+                """Wait for a turn and record it."""
                 await share.enter(who)
                 begun.append(who)
 
             waiting = [asyncio.create_task(enter(who)) for who in ("a", "a", "a", "b", "b")]
             await asyncio.sleep(0)
             assert begun == ["a", "b"]
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(ApiError) as refused:
                 await share.enter("a")
             assert refused.value.status == 429
             assert refused.value.headers["Retry-After"] == "60"
@@ -326,7 +331,7 @@ class TestFairShare:
             """Wait too long, be cancelled, and enter once there is a place."""
             share = FairShare(threads=1, each=1, queued=2, seconds=0.01)
             await share.enter("a")
-            with pytest.raises(Refused) as refused:
+            with pytest.raises(ApiError) as refused:
                 await share.enter("b")
             assert refused.value.status == 429
             late = asyncio.create_task(share.enter("b"))

@@ -14,17 +14,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import yaml
 
-from tests.api.conftest import without_owner
 from tests.api.test_backoffice import MERGE, OPERATIONS, status_and_code, told
-from tests.placing import payload_of
-from ttrules.book import shipped
+from tests.support.cells import payload_of
+from tests.support.servers import without_owner
+from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     import requests
 
-    from tests.api.conftest import Client
+    from tests.support.servers import Client
 
 ROOT = Path(__file__).parents[2]
 TYPE = {"@type": "TroubleTicket"}

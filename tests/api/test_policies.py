@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import sqlalchemy
 
-from tests.api.conftest import postgresql, serving
 from tests.api.test_backoffice import OPERATIONS, told
-from tests.oracle import MATRIX, PROCESSES
-from tests.placing import payload_of, places
+from tests.support.cells import payload_of, places
+from tests.support.databases import postgresql
+from tests.support.oracle import MATRIX, PROCESSES
+from tests.support.servers import serving
 
 if TYPE_CHECKING:
     from ttrules.codes import Unsupported
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 MARK = "never-to-be-stored"
@@ -80,7 +83,11 @@ def copied(folder: Path, policy: str) -> Path:
 
 @pytest.mark.parametrize(
     ("policy", "kind"),
-    [("ignore", "sqlite"), ("warn", "postgresql"), ("error", "sqlite")],
+    [
+        ("ignore", "sqlite"),
+        pytest.param("warn", "postgresql", marks=pytest.mark.postgres),
+        ("error", "sqlite"),
+    ],
 )
 def test_never_stored(
     policy: Unsupported, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

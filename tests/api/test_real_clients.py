@@ -9,13 +9,16 @@ import pytest
 import requests
 from sqlalchemy import create_engine, text
 
-from server.document import load, load_backoffice
-from server.hrefs import Hrefs
-from server.wrappers import wrapper_hint
-from tests.api.conftest import BASE, NAMES, Client, complaint, postgresql, serving, without_owner
+from server.api.hrefs import Hrefs
+from server.api.wrappers import wrapper_hint
+from server.documents import load, load_backoffice
+from tests.support.databases import DATABASES, postgresql
+from tests.support.servers import BASE, NAMES, Client, complaint, serving, without_owner
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 MERGE: Final = {"@type": "TroubleTicket"}
 OPERATIONS: Final = {"Content-Type": "application/json-patch+json"}
@@ -105,7 +108,7 @@ class TestConditional:
 class TestAddresses:
     """`href`, Location and events: computed when they are sent, from the present settings."""
 
-    @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+    @pytest.mark.parametrize("kind", DATABASES)
     def test_prefix(self, kind: str, tmp_path: Path) -> None:
         """Another prefix is in every address at once, also of tickets that had a stored one."""
         address = f"sqlite:///{tmp_path}/t.db" if kind == "sqlite" else postgresql()

@@ -9,12 +9,12 @@ from uuid import RFC_4122, UUID, uuid4
 
 import pytest
 
-from server import kept
-from server.tickets import new_number
-from tests.api.conftest import BASE, complaint
+from server.api.tickets import new_number
+from server.storage import tickets as ticket_rows
+from tests.support.servers import BASE, complaint
 
 if TYPE_CHECKING:
-    from tests.api.conftest import Client
+    from tests.support.servers import Client
 
 MERGE = {"@type": "TroubleTicket"}
 
@@ -130,7 +130,9 @@ def test_numbers() -> None:
     numbers = [UUID(new_number(moment)) for moment in moments]
     assert numbers == sorted(numbers)
     assert {(each.version, each.variant) for each in numbers} == {(7, RFC_4122)}
-    assert [each.int >> 80 for each in numbers] == [kept.micros(each) // 1000 for each in moments]
+    assert [each.int >> 80 for each in numbers] == [
+        ticket_rows.micros(each) // 1000 for each in moments
+    ]
     drawn = {UUID(new_number(noon)).int & (1 << 76) - 1 for _ in range(1_000)}
     assert len(drawn) == 1_000
     # Every bit that chance decides on is sometimes set and sometimes not.

@@ -191,7 +191,7 @@ def main(root: str, connections: int) -> None:
             try:
                 assert process.stdout is not None
                 port = int(process.stdout.readline().split()[1].split(":")[2].split("/")[0])
-                secrets = sandbox.kept(settings["TTR_DATABASE_URL"])
+                secrets = sandbox.read_secrets(settings["TTR_DATABASE_URL"])
                 print(load())
                 client = Client(port, _basic(secrets), f"{BASE}/troubleTicket?limit=1")
                 with ProcessPoolExecutor(1) as pool:

@@ -29,15 +29,15 @@ from uuid import uuid4
 
 from sqlalchemy import select
 
-from server import operators, outbox, schema
-from server.events import Event
-from server.store import Store
-from tests.api.conftest import postgresql
-from tests.benchmarks import rivals
+from server.storage import operators, outbox, tables
+from server.storage.database import Database
+from server.storage.outbox import Event
+from tests.benchmarks.frameworks import rivals
 from tests.benchmarks.serving import basic, process_of
 from tests.benchmarks.tickets import small
 from tests.benchmarks.timing import Target, load, show, show_targets
-from tests.delivery import receiver
+from tests.soak import receiver
+from tests.support.databases import postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -135,9 +135,9 @@ class Site:
             store.submit(job).result()
 
     @contextmanager
-    def store(self) -> Iterator[Store]:
+    def store(self) -> Iterator[Database]:
         """Open the database, while no process has it."""
-        store = Store(self.database)
+        store = Database(self.database)
         try:
             store.migrate()
             yield store.open()
@@ -227,7 +227,7 @@ def _followed(kind: str, processes: int, delay: float, seconds: int, folder: Pat
         _change(root.removeprefix("http://"), basic(rivals.NAME, site.secret), count)
         times = site.arrived(count)
     with site.store() as store:
-        asked = select(schema.event.c.id, schema.event.c.raised)
+        asked = select(tables.event.c.id, tables.event.c.raised)
         raised = store.read_now(lambda connection: connection.execute(asked).all())
     return [(times[row.id] - row.raised) / 1e6 for row in raised if row.id in times]
 

@@ -15,12 +15,13 @@ from uuid import UUID
 
 from sqlalchemy import insert
 
-from server import kept, operators, schema
-from server.filtering import instant_of
-from server.kept import stamp
-from server.prepared import Prepared
-from server.store import Store
-from server.wire import dumps
+from server.api.http import dumps
+from server.storage import operators, tables
+from server.storage import tickets as ticket_rows
+from server.storage.database import Database
+from server.storage.statements import Prepared
+from server.storage.ticket_query import instant_of
+from server.storage.tickets import stamp
 from tests.benchmarks.tickets import large, small
 
 if TYPE_CHECKING:
@@ -43,8 +44,8 @@ _STATUSES: Final = ("closed",) * 12 + (
 )
 _THINGS: Final = ("access line", "router", "invoice", "number porting", "television", "SIM card")
 _TROUBLES: Final = ("lost synchronisation", "is slow", "is wrong", "is late", "went dark", "drops")
-_TICKET: Final = Prepared(insert(schema.ticket))
-_DOCUMENT: Final = Prepared(insert(schema.document))
+_TICKET: Final = Prepared(insert(tables.ticket))
+_DOCUMENT: Final = Prepared(insert(tables.document))
 
 
 def names() -> list[str]:
@@ -57,7 +58,7 @@ def fill(file: Path, each: int, *, only: str | None = None) -> dict[str, str]:
 
     The tickets of an operator are the same in both. Returns the secrets by name.
     """
-    store = Store(f"sqlite:///{file}")
+    store = Database(f"sqlite:///{file}")
     store.migrate()
     chosen = names() if only is None else [only]
     with store._writing.connect() as connection:
@@ -82,7 +83,7 @@ def fill(file: Path, each: int, *, only: str | None = None) -> dict[str, str]:
 
 def attach(file: Path, name: str, count: int) -> None:
     """Give an operator so many tickets more, each with an attachment of 1 MiB."""
-    store = Store(f"sqlite:///{file}")
+    store = Database(f"sqlite:///{file}")
     ticket = large()
     with store._writing.begin() as connection:
         found = operators.named(connection, name)
@@ -90,7 +91,7 @@ def attach(file: Path, name: str, count: int) -> None:
         for number in range(count):
             dates = dict.fromkeys(("creationDate", "lastUpdate", "statusChangeDate"), stamp(_FIRST))
             own = {"id": f"large-{number}", "status": "submitted", "externalId": "large", **dates}
-            kept.insert(connection, found.id, kept.row_of({**ticket, **own}))
+            ticket_rows.insert(connection, found.id, ticket_rows.row_of({**ticket, **own}))
     store.close()
 
 
@@ -102,7 +103,7 @@ class _Draw:
         self._random = Random(name)
         ticket = small()
         del ticket["attachment"]
-        self._row = {"operator": operator, "version": 1, **kept.columns_of(ticket)}
+        self._row = {"operator": operator, "version": 1, **ticket_rows.columns_of(ticket)}
         for member in self._varying(0):
             ticket.pop(member, None)
         self._rest = b"," + dumps(ticket)[1:]

@@ -19,10 +19,12 @@ from statistics import median, quantiles
 from time import perf_counter
 from typing import TYPE_CHECKING, Any, Final
 
-from server import kept, operators
-from server.filtering import read_query
-from server.store import Store
-from tests.benchmarks import filling, rivals
+from server.api.query import read_query
+from server.storage import operators
+from server.storage import tickets as ticket_rows
+from server.storage.database import Database
+from tests.benchmarks import filling
+from tests.benchmarks.frameworks import rivals
 from tests.benchmarks.serving import running
 from tests.benchmarks.timing import Target, load, show, show_targets
 
@@ -116,15 +118,15 @@ def _in_turns(
 
 
 def _inside(files: dict[str, Path], queries: dict[str, str], rounds: int) -> Taken:
-    stores = {name: Store(f"sqlite:///{file}") for name, file in files.items()}
+    stores = {name: Database(f"sqlite:///{file}") for name, file in files.items()}
 
-    def asking(store: Store) -> Callable[[str], object]:
+    def asking(store: Database) -> Callable[[str], object]:
         found = store.read_now(lambda connection: operators.named(connection, WHO))
         assert found is not None
 
         def ask(text: str) -> object:
             query = read_query(text.encode())
-            return store.read_now(lambda connection: kept.page(connection, found.id, query))
+            return store.read_now(lambda connection: ticket_rows.page(connection, found.id, query))
 
         return ask
 

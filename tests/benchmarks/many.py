@@ -21,8 +21,8 @@ import orjson
 import ttrules
 from tests.benchmarks.tickets import PROCESS
 from tests.benchmarks.timing import Target, load, show, show_targets
-from ttrules.book import shipped
-from ttrules.example import example
+from ttrules.examples.generate import example
+from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -144,7 +144,7 @@ def _run(*commands: list[str]) -> Run:
     """Run commands at the same time, and look at their processes until they have ended."""
     begin = perf_counter()
     running = [
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)  # noqa: S603 - our own words
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)  # noqa: S603 - our command
         for command in commands
     ]
     peaks: dict[int, float] = {}

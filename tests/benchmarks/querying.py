@@ -30,9 +30,11 @@ from sqlalchemy import create_engine, insert, select
 
 sys.path.insert(0, str(Path.cwd()))
 
-from server import kept, schema
-from tests.api.conftest import NAMES, Client, Server, complaint, postgresql, serving
+from server.storage import tables
+from server.storage import tickets as ticket_rows
 from tests.benchmarks.timing import show
+from tests.support.databases import postgresql
+from tests.support.servers import NAMES, Client, Server, complaint, serving
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -78,15 +80,15 @@ def engine_of(server: Server) -> Any:
 def fill(server: Server, name: str, count: int, **members: Any) -> None:
     """Put tickets of an operator into the database, beside the server."""
     ticket = server.client(name).created(**members)
-    named = schema.operator.c.name == name
+    named = tables.operator.c.name == name
     draw = Random(1)
     engine = engine_of(server)
     with engine.begin() as connection:
-        owner = connection.scalar(select(schema.operator.c.id).where(named))
+        owner = connection.scalar(select(tables.operator.c.id).where(named))
         for number in range(count):
             word = "".join(draw.choice("ab") for _ in range(240))
             own = {**ticket, "id": f"{uuid4()}", "name": f"{word} {number}"}
-            kept.insert(connection, str(owner), kept.row_of(own))
+            ticket_rows.insert(connection, str(owner), ticket_rows.row_of(own))
     engine.dispose()
 
 
@@ -106,7 +108,7 @@ def regex(kind: str, server: Server, chosen: Any) -> None:
             f"{server.root}/oauth2/token", data={"grant_type": "client_credentials"}
         ),
     }
-    for mode in ("8 KiB", "within limits")[: 2 if hasattr(kept, "Page") else 1]:
+    for mode in ("8 KiB", "within limits")[: 2 if hasattr(ticket_rows, "Page") else 1]:
         text = query
         if mode == "within limits":
             text = "&".join(f"name.regex={quote(each)}" for each in _WITHIN)
@@ -209,7 +211,7 @@ def metrics(kind: str, server: Server, _: Any) -> None:
     """Print how long /metrics takes with many settled events."""
     engine = engine_of(server)
     with engine.begin() as connection:
-        owner = connection.scalar(select(schema.operator.c.id))
+        owner = connection.scalar(select(tables.operator.c.id))
         for first in range(0, _EVENTS, 10_000):
             rows = [
                 {
@@ -227,7 +229,7 @@ def metrics(kind: str, server: Server, _: Any) -> None:
                 }
                 for number in range(first, first + 10_000)
             ]
-            connection.execute(insert(schema.event), rows)
+            connection.execute(insert(tables.event), rows)
     engine.dispose()
     client = server.stranger()
     taken = []

@@ -22,10 +22,11 @@ from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING
 
-from server import operators
-from server.store import Store
-from tests.benchmarks import client, rivals
+from server.storage import operators
+from server.storage.database import Database
+from tests.benchmarks import client
 from tests.benchmarks.client import Request, Running, Slice
+from tests.benchmarks.frameworks import rivals
 from tests.benchmarks.tickets import small
 from tests.benchmarks.timing import Target, load, show, show_targets
 
@@ -88,7 +89,7 @@ def _ticket() -> str:
 @contextmanager
 def _ours(folder: Path) -> Iterator[Running]:
     database = f"sqlite:///{folder}/ours.db"
-    store = Store(database).open()
+    store = Database(database).open()
     secret = store.submit(partial(operators.add, name=rivals.NAME, now=0)).result()
     store.close()
     with running(database, secret, folder / "ours.log") as server:

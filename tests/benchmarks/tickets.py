@@ -9,9 +9,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, Final
 
-from tests.injecting import inject
-from ttrules.book import shipped
-from ttrules.example import example
+from tests.support.injected_faults import inject
+from ttrules.examples.generate import example
+from ttrules.rulebook import shipped
 
 PROCESS: Final = "Customer Trouble Ticket Add"
 FILE: Final = (

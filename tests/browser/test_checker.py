@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 
 import ttrules
-from tests.api.conftest import BASE, Client, started
-from tests.browser.conftest import VIEWS, shoot, violations
-from ttrules.book import shipped
-from ttrules.example import example
-from ttrules.languages import TABLES
+from tests.support.browsers import VIEWS, shoot, violations
+from tests.support.servers import BASE, Client, started
+from ttrules.examples.generate import example
+from ttrules.messages.catalogue import TABLES
+from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Locator, Page
 
     Look = Callable[..., Page]
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 COMPLAINT = example(shipped(), "complaint-add", "minimal")

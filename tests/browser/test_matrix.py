@@ -9,10 +9,10 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.browser.conftest import shoot, violations
-from tests.oracle import MATRIX
-from ttrules.book import shipped
+from tests.support.browsers import shoot, violations
+from tests.support.oracle import MATRIX
 from ttrules.codes import REQUIREMENTS, slug
+from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from playwright.sync_api import Locator, Page
 
     Look = Callable[..., Page]
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 PAGE = (Path(__file__).parents[2] / "docs" / "matrix.html").as_uri()
 STATUS = "TroubleTicket.status/complaint-change"
@@ -202,15 +204,15 @@ class TestDetails:
         """Conditions, decisions and oddities stand in it, with their reasons."""
         page = look(f"{PAGE}#RelatedEntity.id/complaint-add")
         told = page.locator("#details").inner_text()
-        (condition,) = (each for each in shipped().data["conditions"] if "id" in each["fields"])
+        (condition,) = (each for each in shipped().matrix.conditions if "id" in each.fields)
         assert "CONDITIONS\nIn RelatedEntity, send at least one of id, externalId." in told
-        assert f"Why: {condition['reason']}" in told
+        assert f"Why: {condition.reason}" in told
         assert "DECISIONS\nRequired/Process dependent members that are sent: " in told
         page = look(f"{PAGE}#AttachmentRefOrValue.size/complaint-add")
         told = page.locator("#details").inner_text()
         assert (
-            "ODDITIES\nIt may be sent, yet no member of Quantity may be or is used. Decided under:"
-            " The size of an attachment." in told
+            "ODDITIES\nIt may be sent, but no member of Quantity may be sent and used."
+            " Decided under: The size of an attachment." in told
         )
 
     @pytest.mark.parametrize("view", ["desktop", "phone"])

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ttrules.judging import stored_ticket
+from ttrules.checking.worker import stored_ticket
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.conftest import File, Run
-    from ttrules.book import Book
+    from tests.support.command_line import File, Run
+    from ttrules.rulebook import Rulebook
 
 Operations = list[dict[str, Any]]
 
@@ -180,7 +180,7 @@ def test_process(run: Run, file: File, stored: dict[str, Any]) -> None:
     assert run(*args, "auto").code == 1
 
 
-def test_other_rules(run: Run, file: File, other: Path, other_book: Book) -> None:
+def test_other_rules(run: Run, file: File, other: Path, other_book: Rulebook) -> None:
     """Other rules say themselves which stored tickets may be changed."""
     numbers = [f"00000000-0000-4000-8000-00000000000{end}" for end in (1, 2)]
     legacy = {"id": numbers[0], "orderKind": "legacy", "state": "open", "ledger": 1}

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ttrules.book import Book, shipped
 from ttrules.codes import MAX_DEPTH
-from ttrules.example import example
+from ttrules.examples.generate import example
+from ttrules.rulebook import Rulebook, shipped
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.conftest import File, Ran, Run, Spec
+    from tests.support.command_line import File, Ran, Run, Spec
 
 DEEP = b'{"ticketType":"Complaint","x":' + b"[" * 400 + b"]" * 400 + b"}"
 
@@ -208,7 +208,7 @@ class TestQuestion:
         self, run: Run, file: File, wrong: dict[str, Any], monkeypatch: pytest.MonkeyPatch
     ) -> None:
         """Where the reference engine is asked for, the other one has no say."""
-        monkeypatch.setattr(Book, "passes", lambda *_: lambda _: True)
+        monkeypatch.setattr(Rulebook, "accepts", lambda *_: lambda _: True)
         path = file("a.jsonl", json.dumps(wrong))
         codes = [run("check", "--engine", each, path).code for each in ("fast", "reference")]
         assert codes == [0, 1]

@@ -13,18 +13,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.cli.conftest import OTHER
-from ttrules.book import shipped
-from ttrules.cli import cli
-from ttrules.example import example
-from ttrules.machine import tool
+from docs.generate.reference import commands_of
+from tests.support.command_line import OTHER
+from ttrules.checking.reporters.base import tool
+from ttrules.cli.main import cli
+from ttrules.examples.generate import example
+from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.conftest import Run
+    from tests.support.command_line import Run
 
-COMMANDS = [(), *((name,) for name in cli.commands)]
+pytestmark = pytest.mark.slow
+
+COMMANDS = [(), *((name,) for name in commands_of(cli))]
 
 
 def examples(text: str) -> list[str]:
@@ -105,7 +108,7 @@ def test_short_and_long(run: Run, command: tuple[str, ...]) -> None:
     ran = run(*command, "--help")
     assert ran.code == 0
     assert run(*command, "-h") == ran
-    options = (cli.commands[command[0]] if command else cli).params
+    options = (commands_of(cli)[command[0]] if command else cli).params
     named = [name for each in options for name in each.opts if name.startswith("--")]
     assert all(f"{name} " in ran.out or f"{name}\n" in ran.out for name in named)
 
@@ -113,7 +116,7 @@ def test_short_and_long(run: Run, command: tuple[str, ...]) -> None:
 def test_every_command(run: Run) -> None:
     """The help of the whole lists every command."""
     listed = run("--help").out.partition("Commands:\n")[2].partition("\n\n")[0].splitlines()
-    assert {line.split()[0] for line in listed if line[2:3] != " "} == {*cli.commands}
+    assert {line.split()[0] for line in listed if line[2:3] != " "} == {*commands_of(cli)}
 
 
 def test_version(run: Run) -> None:

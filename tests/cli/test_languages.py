@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import pytest
 
-from ttrules.book import shipped
-from ttrules.cli import FORMATS
-from ttrules.languages import catalogue
+from ttrules.cli.check import FORMATS
+from ttrules.messages.catalogue import catalogue
+from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.conftest import File, Run
+    from tests.support.command_line import File, Run
 
 #: What is typed after the name of the program.
 Args: TypeAlias = "tuple[str | Path, ...]"
@@ -78,12 +78,12 @@ class TestCheck:
 
     def test_nothing_there(self, run: Run) -> None:
         """An input without payloads is told so."""
-        assert "nie ma tu żadnego dokumentu" in run("check", "--lang", "pl", "-").out
+        assert "nie zawiera dokumentu" in run("check", "--lang", "pl", "-").out
 
     @pytest.mark.parametrize(
         ("patch", "told"),
         [
-            ([{"op": "remove", "path": "/x"}], "operacji 0 nie można wykonać: /x prowadzi donikąd"),
+            ([{"op": "remove", "path": "/x"}], "operacji 0 nie można wykonać: /x nie istnieje"),
             ([{"op": "copy", "path": "/x"}], "operacji 0 nie można wykonać: operacji copy brakuje"),
         ],
     )
@@ -105,14 +105,14 @@ class TestOthers:
             "jedna z wartości: submitted",
             catalogue("pl").requirements["P"],
             "Zmiany\n",
-            "Nowe zgłoszenie ma wartość submitted.",
-            "closed: potem nic więcej",
+            "Nowe zgłoszenie ma status submitted.",
+            "closed: potem brak dalszych",
             "Źródło: ",
         ):
             assert text in told
         told = run("explain", "--lang", "pl", "RelatedEntity.externalId", COLUMNS="200").out
         assert "W obiekcie RelatedEntity: wyślij co najmniej jedno z pól id, externalId." in told
-        assert "Dlaczego: " in told
+        assert "Powód: " in told
 
     def test_matrix(self, run: Run) -> None:
         """The legend and the heading are in the language, the codes are what they are."""
@@ -131,9 +131,9 @@ class TestOthers:
     def test_lint(self, run: Run) -> None:
         """Oddities are told in the language, decisions as they were written."""
         told = run("lint", "--lang", "pl", COLUMNS="300").out
-        assert told.splitlines()[1].split() == ["Rodzaj", "Dotyczy", "Co", "Rozstrzyga"]
+        assert told.splitlines()[1].split() == ["Rodzaj", "Dotyczy", "Opis", "Decyzja"]
         assert "Pole nie ma typu, więc pasuje każda wartość." in told
-        assert shipped().data["decisions"][-1]["decision"].split(".")[0] in " ".join(told.split())
+        assert shipped().matrix.decisions[-1]["decision"].split(".")[0] in " ".join(told.split())
 
 
 class TestChoice:

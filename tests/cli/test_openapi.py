@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 import ttrules
-from tests.cli.conftest import OTHER
+from tests.support.command_line import OTHER
 
 if TYPE_CHECKING:
-    from tests.cli.conftest import Run, Spec
+    from tests.support.command_line import Run, Spec
 
 NAMES = ("openapi", "requirements", "interpretation", "lifecycle")
 SHIPPED = Path(ttrules.__file__).parent / "schemas" / "openapi.json"

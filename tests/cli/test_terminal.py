@@ -14,17 +14,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import pytest
 
-from ttrules.checking import _BIG
+from ttrules.checking.run import _BIG
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.cli.conftest import File, Run
+    from tests.support.command_line import File, Run
+
+pytestmark = pytest.mark.slow
 
 pty = pytest.importorskip("pty", reason="needs pseudo terminals")
 
 #: Runs the command line with another notion of what is large.
-BEGIN = "import ttrules.checking as c; c._BIG = {big}; from ttrules.__main__ import main; main()"
+BEGIN = (
+    "import ttrules.checking.run as c; c._BIG = {big}; from ttrules.__main__ import main; main()"
+)
 SEQUENCE = re.compile(r"\x1b\[(\??[0-9;]*)([A-Za-z])")
 
 
@@ -229,7 +233,7 @@ class TestColours:
 
     def test_server(self) -> None:
         """The commands of the server have no colours, on a terminal neither."""
-        begin = "from server.__main__ import cli; cli()"
+        begin = "from server.cli.main import cli; cli()"
         for args in (("--help",), ("serve", "--workers", "0")):
             assert not coloured(on_terminal(*args, begin=begin, FORCE_COLOR="1").raw)
 

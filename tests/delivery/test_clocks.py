@@ -10,32 +10,27 @@ import pytest
 from sqlalchemy import create_engine, select, text
 
 from server.config import read_config
-from server.delivery import Seen
-from server.retrying import GIVEN_UP, STEPS, Outcome
-from server.schema import subscription
-from tests.api.conftest import postgresql, serving
-from tests.delivery.turning import (
-    SECOND,
-    START,
-    Clock,
-    Turning,
-    claim,
-    enqueue,
-    rows,
-)
+from server.delivery.worker import Seen
+from server.retry import GIVEN_UP, STEPS, Outcome
+from server.storage.tables import subscription
+from tests.support.databases import DATABASES, postgresql
+from tests.support.servers import serving
+from tests.support.turns import SECOND, START, Clock, Turning, claim, enqueue, rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from server.store import Store
+    from server.storage.database import Database
+
+pytestmark = pytest.mark.slow
 
 HOUR = 3_600
 YEAR = 365 * 24 * HOUR
 
 
 @pytest.fixture
-def turning(store: Store) -> Iterator[Turning]:
+def turning(store: Database) -> Iterator[Turning]:
     """Give a delivery by hand."""
     made = Turning(store)
     yield made
@@ -69,7 +64,7 @@ def test_back(turning: Turning, one: str, made: int, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("made", [1, 3, len(STEPS) - 1])
-def test_back_while_stopped(store: Store, one: str, made: int) -> None:
+def test_back_while_stopped(store: Database, one: str, made: int) -> None:
     """What was noted by a clock far ahead is due at once for a delivery that starts later."""
     ahead = Clock()
     ahead.set(YEAR)
@@ -82,7 +77,7 @@ def test_back_while_stopped(store: Store, one: str, made: int) -> None:
     other.close()
 
 
-def test_claim_ahead(store: Store, one: str) -> None:
+def test_claim_ahead(store: Database, one: str) -> None:
     """A claim by a clock far ahead, whose process died, runs out in ten minutes at most."""
     enqueue(store, one, "t", 1)
     assert claim(store, START, until=START + YEAR * SECOND)
@@ -155,7 +150,7 @@ def test_step(later: Seen, step: int) -> None:
     assert later.step_since(first) == step * SECOND
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", DATABASES)
 def test_dates(kind: str, tmp_path: Path) -> None:
     """No date of a ticket or of an event about it is before the last change of the ticket.
 
@@ -201,6 +196,6 @@ def put_ahead(address: str, number: str, moment: str) -> None:
             document[name] = moment
         connection.execute(
             text("UPDATE document SET document = :d WHERE id = :n"),
-            {"d": json.dumps(document), "n": number},
+            {"d": json.dumps(document, separators=(",", ":")), "n": number},
         )
     engine.dispose()

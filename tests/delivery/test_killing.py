@@ -1,5 +1,5 @@
 """Delivery when processes die: a shortened `make soak`. A second process on the same SQLite file is
-refused, which tests/api/test_store.py holds.
+refused, which tests/storage/test_database.py holds.
 """
 
 from __future__ import annotations
@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.delivery import soak
-from tests.delivery.figures import CAP
-from tests.delivery.killing import running
+from tests.soak import delivery
+from tests.soak.figures import CAP
+from tests.soak.killed_processes import running
+from tests.support.databases import DATABASES
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 STRACE = shutil.which("strace")
 #: A container may forbid what strace does, wherever it is installed.
@@ -27,13 +30,13 @@ IS_TRACED = (
 )
 
 
-@pytest.mark.parametrize("kind", soak.KINDS)
+@pytest.mark.parametrize("kind", DATABASES)
 def test_dispatchers(kind: str, tmp_path: Path) -> None:
     """Whoever delivers may be killed at any moment: every event arrives at least once, for the
     first time in its ticket's order, each time with the same id and bytes; the repeats are those
     that were under way.
     """
-    figures = soak.kill_dispatchers(kind, tmp_path, 5, 30)
+    figures = delivery.kill_dispatchers(kind, tmp_path, 5, 30)
     assert (figures.kills, figures.changes) == (5, 150)
 
 
@@ -55,27 +58,29 @@ def test_synced(tmp_path: Path) -> None:
     assert len(synced) >= len(site.changed) == 100
 
 
-@pytest.mark.parametrize("kind", soak.KINDS)
+@pytest.mark.parametrize("kind", DATABASES)
 def test_api(kind: str, tmp_path: Path) -> None:
     """Whoever answers may be killed while it writes: what was answered is there, and is delivered;
     there is no event without its change; the file is sound.
     """
-    figures = soak.kill_the_api(kind, tmp_path, 3, 60)
+    figures = delivery.kill_the_api(kind, tmp_path, 3, 60)
     assert (figures.kills, figures.changes) == (3, 180)
 
 
+@pytest.mark.postgres
 def test_stopped(tmp_path: Path) -> None:
     """A dispatcher that sleeps for longer than its claims hold loses them, and when it wakes sends
     no more than what it had begun with.
     """
-    figures = soak.stop_a_dispatcher(tmp_path, 60)
+    figures = delivery.stop_a_dispatcher(tmp_path, 60)
     assert figures.stale <= CAP
 
 
+@pytest.mark.postgres
 def test_restarted(tmp_path: Path) -> None:
     """PostgreSQL may fail and come back: nothing that was answered is lost, all works within 10 s,
     and no request fails from then on.
     """
-    figures, recovery = soak.restart_postgresql(tmp_path, 60)
+    figures, recovery = delivery.restart_postgresql(tmp_path, 60)
     assert figures.changes > 60
-    assert recovery < soak.RECOVERY
+    assert recovery < delivery.RECOVERY

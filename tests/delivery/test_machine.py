@@ -26,20 +26,22 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select, update
 
-from server import backoffice, kept, outbox
-from server.document import base_path, load
-from server.errors import Refused
-from server.events import Events
-from server.hrefs import Hrefs
-from server.retrying import GIVEN_UP, Outcome, decide
-from server.schema import TABLES, document, subscription
-from server.schema import operator as all_operators
-from server.store import Store
-from server.tickets import Tickets
+from server.api import events as event_operations
+from server.api.hrefs import Hrefs
+from server.api.http import Request
+from server.api.ticket_events import Events
+from server.api.tickets import Tickets
+from server.documents import base_path, load
+from server.problems import ApiError
+from server.retry import GIVEN_UP, Outcome, decide
+from server.storage import outbox
+from server.storage import tickets as ticket_rows
+from server.storage.database import Database
+from server.storage.tables import TABLES, document, subscription
+from server.storage.tables import operator as all_operators
 from server.validation import Validation
-from server.wire import Asked
-from tests.api.conftest import complaint
-from tests.delivery.turning import (
+from tests.support.servers import complaint
+from tests.support.turns import (
     SECOND,
     Clock,
     addresses,
@@ -49,16 +51,18 @@ from tests.delivery.turning import (
     subscribe,
     unsubscribe,
 )
-from ttrules.book import shipped
+from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
     from pathlib import Path
 
-    from server.outbox import Claimed
-    from server.wire import Answer
+    from server.api.http import Response
+    from server.storage.outbox import Claimed
 
-LIFECYCLE = shipped().data["lifecycle"]
+pytestmark = pytest.mark.slow
+
+LIFECYCLE = shipped().matrix.lifecycle
 MOVES = {status: {each["to"] for each in moves} for status, moves in LIFECYCLE["moves"].items()}
 #: Where no move leads out: of such a ticket only notes are accepted.
 FINAL = {status for status, moves in MOVES.items() if not moves}
@@ -121,7 +125,7 @@ class Model:
 class Laws(RuleBasedStateMachine):
     """Everything that may happen to the tickets of one operator, and to its events."""
 
-    store: Store
+    store: Database
     loop: asyncio.AbstractEventLoop
 
     def __init__(self) -> None:
@@ -137,12 +141,12 @@ class Laws(RuleBasedStateMachine):
         self.clock = Clock()
         common = (EVENTS, lambda: None, Validation(), HREFS)
         self.tickets = Tickets(self.store, shipped(), *common)
-        self.all = Tickets(self.store, backoffice.book(), *common, by="provider")
+        self.all = Tickets(self.store, event_operations.book(), *common, by="provider")
         self.model = Model()
         self.claims: list[Claimed] = []
         self.changes = 0
 
-    def run(self, asked: Coroutine[Any, Any, Answer]) -> dict[str, Any]:
+    def run(self, asked: Coroutine[Any, Any, Response]) -> dict[str, Any]:
         """Return the ticket that is answered."""
         ticket: dict[str, Any] = json.loads(self.loop.run_until_complete(asked).body)
         return ticket
@@ -152,15 +156,15 @@ class Laws(RuleBasedStateMachine):
         asked = self.asked(path={"troubleTicketId": number}, body=sent)
         try:
             after = self.run(self.all.patch(asked))
-        except (Refused, ZeroDivisionError) as failure:
+        except (ApiError, ZeroDivisionError) as failure:
             return {}, failure
         assert after.pop("operator") == "one"
         return after, None
 
-    def asked(self, **more: Any) -> Asked:
+    def asked(self, **more: Any) -> Request:
         """Return a request at this moment."""
         now = datetime.fromtimestamp(self.clock.now / SECOND, UTC)
-        return Asked(operator=self.operator, now=now, **more)
+        return Request(operator=self.operator, now=now, **more)
 
     @initialize(count=st.integers(1, 3), query=st.sampled_from(QUERIES))
     def begin(self, count: int, query: str | None) -> None:
@@ -185,7 +189,7 @@ class Laws(RuleBasedStateMachine):
             sent = {**sent, "status": data.draw(st.sampled_from(to))}
         after, failure = self.tried(number, sent)
         if before["status"] in FINAL and any(before.get(name) != sent[name] for name in sent):
-            assert isinstance(failure, Refused)
+            assert isinstance(failure, ApiError)
             return
         assert failure is None
         assert all(after[name] == value for name, value in sent.items())
@@ -208,7 +212,7 @@ class Laws(RuleBasedStateMachine):
         before = self.model.tickets[number]["status"]
         is_listed = status == before or status in MOVES[before]
         sent = {**patch, **({"severity": "None"} if is_listed else {"status": status})}
-        assert isinstance(self.tried(number, sent)[1], Refused)
+        assert isinstance(self.tried(number, sent)[1], ApiError)
 
     @rule(data=st.data(), patch=MEMBERS)
     def break_off(self, data: st.DataObject, patch: dict[str, Any]) -> None:
@@ -221,11 +225,13 @@ class Laws(RuleBasedStateMachine):
             failure = self.tried(number, sent)[1]
         if failure is None:  # nobody hears of it
             assert self.model.address is None or self.model.address["query"] is not None
-            text = self.store.read_now(lambda c: kept.one(c, self.operator, number, whole=True))
+            text = self.store.read_now(
+                lambda c: ticket_rows.one(c, self.operator, number, whole=True)
+            )
             assert text is not None
             self.model.tickets[number] = text.ticket()
         else:
-            expected = Refused if before["status"] in FINAL else ZeroDivisionError
+            expected = ApiError if before["status"] in FINAL else ZeroDivisionError
             assert isinstance(failure, expected)
 
     @staticmethod
@@ -373,7 +379,7 @@ _enqueue = outbox.enqueue
 def test_laws(tmp_path: Path) -> None:
     """They hold."""
     loop = asyncio.new_event_loop()
-    store = Store(f"sqlite:///{tmp_path}/t.db").open()
+    store = Database(f"sqlite:///{tmp_path}/t.db").open()
     kept = {"store": store, "loop": loop}
     few = settings(stateful_step_count=60)
     try:

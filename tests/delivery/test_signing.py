@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from server.signing import OVERLAP, headers, key_of, keys_of, shown
+from server.delivery.signing import OVERLAP, headers, key_of, keys_of, shown
 
 MASTER = bytes(range(32))
 #: A moment, in microseconds since 1970.

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
 
-from server.callbacks import Policy
+from server.callback_address import Policy
 from server.config import read_config
-from server.posting import Poster
-from tests.api.conftest import postgresql, serving
-from tests.delivery.receiving import receiving
-from tests.delivery.test_delivery import delivering
-from tests.delivery.turning import MASTER
+from server.delivery.sender import EventSender
+from tests.delivery.receivers import receiving
+from tests.delivery.test_worker import delivering
+from tests.support.databases import DATABASES, postgresql
+from tests.support.servers import serving
+from tests.support.turns import MASTER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+pytestmark = pytest.mark.slow
 
 DAY = ("-days", "2")
 #: Until the very second of its making.
@@ -73,18 +76,18 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 
 @pytest.fixture
-def poster(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[Poster]:
+def poster(authority: Authority, monkeypatch: pytest.MonkeyPatch) -> Iterator[EventSender]:
     """Give a poster that trusts the authority; every name is this machine's."""
     real = socket.getaddrinfo
     monkeypatch.setattr(
         socket, "getaddrinfo", lambda _host, *rest, **more: real("127.0.0.1", *rest, **more)
     )
-    trusting = Poster(Policy(allow_loopback=True), authorities=str(authority.certificate))
+    trusting = EventSender(Policy(allow_loopback=True), authorities=str(authority.certificate))
     yield trusting
     trusting.close()
 
 
-def test_right(authority: Authority, poster: Poster) -> None:
+def test_right(authority: Authority, poster: EventSender) -> None:
     """One that is who it should be gets events, and is told by which name it was called."""
     context = authority.signed("right", "hooks.example", *DAY)
     called: list[str | None] = []
@@ -97,7 +100,7 @@ def test_right(authority: Authority, poster: Poster) -> None:
 
 
 @pytest.mark.parametrize("wrong", ["host", "expired", "unknown", "itself"])
-def test_wrong(authority: Authority, poster: Poster, tmp_path: Path, wrong: str) -> None:
+def test_wrong(authority: Authority, poster: EventSender, tmp_path: Path, wrong: str) -> None:
     """One that is another, was it once, or is vouched for by nobody who is trusted gets none."""
     if wrong == "host":
         context = authority.signed("other", "other.example", *DAY)
@@ -113,7 +116,7 @@ def test_wrong(authority: Authority, poster: Poster, tmp_path: Path, wrong: str)
         assert receiver.received == []
 
 
-@pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
+@pytest.mark.parametrize("kind", DATABASES)
 def test_private(authority: Authority, tmp_path: Path, kind: str) -> None:
     """A server whose settings name an authority, a port and a network sends events to a listener
     that only these allow; with one of them less it does not.
@@ -145,7 +148,7 @@ def test_private(authority: Authority, tmp_path: Path, kind: str) -> None:
         ):
             less = {each: value for each, value in settings.items() if each != name}
             config = read_config(less)
-            poster = Poster(Policy.of(config), authorities=config.callback_ca)
+            poster = EventSender(Policy.of(config), authorities=config.callback_ca)
             outcome = poster.post(callback["callback"], b"{}", {})
             poster.close()
             assert (outcome.status, outcome.error) == (None, error)

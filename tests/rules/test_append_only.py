@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 import ttrules
-from server import backoffice
-from tests.changing import judged, told
-from tests.oracle import PROCESSES
-from tests.placing import kept, payload_of
-from ttrules.book import shipped
+from server.api import events as event_operations
+from tests.support.cells import kept, payload_of
+from tests.support.oracle import PROCESSES
+from tests.support.random_changes import judged, told
 from ttrules.items import Items
-from ttrules.languages import catalogue
+from ttrules.messages.catalogue import catalogue
+from ttrules.rulebook import shipped
 
 TYPE = {"@type": "TroubleTicket"}
 ENDED = ("closed", "cancelled", "rejected")
@@ -176,7 +176,7 @@ class TestAdding:
 
     def test_longest(self) -> None:
         """The limit of a list holds for the stored and the new items together."""
-        most = shipped().data["entities"]["TroubleTicket"]["note"]["shape"]["maxItems"]
+        most = shipped().matrix.root_fields["note"].shape["maxItems"]
         current = ticket(note=[note(number) for number in range(most)])
         for patch in ({**TYPE, "note": [{"text": "x"}]}, [add("/note/-", {"text": "x"})]):
             assert told(judged(current, patch)) == [("length", "/note")]
@@ -308,7 +308,7 @@ class TestStored:
     def test_of_the_other_party(self) -> None:
         """The provider's rules protect notes in the same way, and prohibit attachments."""
         current = ticket(note=[note(0, author="Ada"), note(1)], attachment=[file("a")])
-        rules = backoffice.book()
+        rules = event_operations.book()
         for patch, pointer in REFUSED[1:-1]:  # the others are refused by the provider's cells too
             change = rules.validate_change(current, patch, by="provider")
             assert told(change) == [("immutable", pointer)]
@@ -322,7 +322,7 @@ class TestStored:
         So both may say the same: neither note is taken for the other, and a repeat adds none.
         """
         current = ticket(note=[note(0)])
-        rules, sent = backoffice.book(), {"text": "text 0"}
+        rules, sent = event_operations.book(), {"text": "text 0"}
         for patch in ({"note": [sent]}, [add("/note", [sent])], [add("/note/-", sent)]):
             after = rules.validate_change(current, patch, by="provider").ticket
             assert after["note"] == [note(0), {"author": "provider", "text": "text 0"}]
@@ -367,7 +367,7 @@ class TestFinal:
             assert told(change) == []
             assert change.ticket["note"] == added
         for patch in ({"note": [{"text": "x"}]}, [add("/note/-", {"text": "x"})]):
-            change = backoffice.book().validate_change(current, patch, by="provider")
+            change = event_operations.book().validate_change(current, patch, by="provider")
             assert told(change) == []
             assert change.ticket["note"] == [note(0), {"author": "provider", "text": "x"}]
 
@@ -407,7 +407,7 @@ class TestFinal:
     def test_provider(self) -> None:
         """The provider's changes are refused in the same way."""
         current = ticket(status="closed", severity="Low", priority=1)
-        rules = backoffice.book()
+        rules = event_operations.book()
         for member, value in (("resolutionCode", "x"), ("priority", 2), ("status", "inProgress")):
             for patch in ({member: value}, [add(f"/{member}", value)]):
                 change = rules.validate_change(current, patch, by="provider")

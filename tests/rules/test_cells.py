@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import ttrules
-from tests.oracle import PROCESSES, _may_remove, shape_of
-from tests.placing import CELLS, RELATED, ROOT, Cell, place, route, value_for
-from tests.readings import agreed
+from tests.support.cells import CELLS, RELATED, ROOT, Cell, place, route, value_for
+from tests.support.oracle import PROCESSES, _may_remove, shape_of
+from tests.support.readings import agreed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -13,12 +13,11 @@ import jsonschema
 import pytest
 
 import ttrules
-from tests.rules.other_spec import BOOK, ENGINES, PATHS, PROCESSES, SPEC, agreed
-from ttrules import Book, SpecError
-from ttrules.codes import path_of
-from ttrules.compile import type_name
-from ttrules.example import Extent, example
-from ttrules.publish import files_of, publish
+from tests.support.other_spec import BOOK, ENGINES, PATHS, PROCESSES, SPEC, agreed
+from ttrules import Rulebook, SpecError
+from ttrules.examples.generate import Extent, example
+from ttrules.pointers import path_of
+from ttrules.spec.directory import files_of, publish
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,9 +35,9 @@ def published(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def again(published: Path) -> Book:
+def again(published: Path) -> Rulebook:
     """Give the book that is read back from the directory."""
-    return Book.read(published)
+    return Rulebook.read(published)
 
 
 class TestBook:
@@ -69,7 +68,7 @@ class TestBook:
         fields = SPEC.entities["ServiceOrder"]
         names = ("id", "placedOn", "dueAt", "flow", "pressure", "depth", "tags", "visits",
                  "photo", "ledger", "access", "contact", "charges")  # fmt: skip
-        assert {name: type_name(fields[name]) for name in names} == {
+        assert {name: fields[name].type for name in names} == {
             "id": "uuid",
             "placedOn": "date",
             "dueAt": "date-time",
@@ -94,9 +93,9 @@ class TestBook:
             "Meter Swap Change": "Meter Swap Add",
         }
 
-    def test_read_back(self, again: Book) -> None:
+    def test_read_back(self, again: Rulebook) -> None:
         """What is published and read back is the same book."""
-        assert again.data == BOOK.data
+        assert again.matrix == BOOK.matrix
         assert again.schemas == BOOK.schemas
 
     def test_valid_schemas(self) -> None:
@@ -125,7 +124,7 @@ class TestPayloads:
 
     @pytest.mark.parametrize("extent", EXTENTS)
     @pytest.mark.parametrize("process", PROCESSES)
-    def test_valid(self, process: str, extent: Extent, again: Book) -> None:
+    def test_valid(self, process: str, extent: Extent, again: Rulebook) -> None:
         """Valid payloads have nothing to report."""
         for seed in range(5):
             payload = example(BOOK, process, extent, seed)
@@ -206,7 +205,7 @@ class TestPayloads:
 
     @pytest.mark.parametrize(("process", "where", "value", "found"), CASES)
     def test_case(
-        self, process: str, where: str, value: object, found: str | None, again: Book
+        self, process: str, where: str, value: object, found: str | None, again: Rulebook
     ) -> None:
         """One change of a valid payload is one finding, or none."""
         payload = example(BOOK, process, "full", 3)
@@ -223,7 +222,7 @@ class TestPayloads:
         told = [*report.violations, *report.warnings]
         assert [f"{each.pointer} {each.code}" for each in told] == ([found] if found else [])
 
-    def test_undetermined(self, again: Book) -> None:
+    def test_undetermined(self, again: Rulebook) -> None:
         """A PD cell whose condition nobody has declared binds nothing, and each object tells it."""
         payload = example(BOOK, "repair-add", "full", 3)
         report = agreed(payload, "repair-add", again)
@@ -284,11 +283,11 @@ class TestDamaged:
         if content is not None:
             (folder / name).write_bytes(content)
         with pytest.raises(SpecError) as caught:
-            Book.read(folder)
+            Rulebook.read(folder)
         assert [each.file for each in caught.value.problems] == [str(folder / name)]
 
     def test_no_directory(self, tmp_path: Path) -> None:
         """A directory that is not there."""
         with pytest.raises(SpecError) as caught:
-            Book.read(tmp_path / "gone")
+            Rulebook.read(tmp_path / "gone")
         assert caught.value.problems[0].file == str(tmp_path / "gone" / "book.json")

@@ -16,7 +16,7 @@ import ttrules
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from ttrules.book import Book
+    from ttrules.rulebook import Rulebook
 
 SHAPES: dict[str, dict[str, Any]] = {
     "Order": {
@@ -42,7 +42,7 @@ SHAPES: dict[str, dict[str, Any]] = {
 OPTIONAL = {name: ["O", "O"] for name in SHAPES["Order"]}
 
 
-def book_of(folder: Path, matrix: dict[str, Any], **interpretation: Any) -> Book:
+def book_of(folder: Path, matrix: dict[str, Any], **interpretation: Any) -> Rulebook:
     """Return the book of orders with these rows, and with this interpretation."""
     files = {
         "openapi": {
@@ -71,7 +71,7 @@ def book_of(folder: Path, matrix: dict[str, Any], **interpretation: Any) -> Book
     return ttrules.load(**paths)
 
 
-def told(book: Book, payload: Any) -> list[tuple[str, str]]:
+def told(book: Rulebook, payload: Any) -> list[tuple[str, str]]:
     """Return severity and pointer of all findings, the same from both engines."""
     report = book.validate(payload, "order-add")
     assert book.validate(payload, "order-add", engine="reference") == report
@@ -83,7 +83,7 @@ class TestUnseen:
     """What no keyword of a schema looks into is looked at all the same: it must be JSON."""
 
     @pytest.fixture
-    def book(self, tmp_path: Path) -> Book:
+    def book(self, tmp_path: Path) -> Rulebook:
         """Give rules whose members may be nearly anything."""
         rows = {**OPTIONAL, "content": ["R", "O"]}
         return book_of(tmp_path, {"Order": rows, "Line": {n: ["O", "O"] for n in "abc"}})
@@ -105,7 +105,7 @@ class TestUnseen:
             {"things": [None, {}, [[]]]},
         ],
     )
-    def test_json(self, book: Book, members: dict[str, Any]) -> None:
+    def test_json(self, book: Rulebook, members: dict[str, Any]) -> None:
         """Any JSON of the type that is declared is valid."""
         assert told(book, {"content": "x", **members}) == []
 
@@ -130,7 +130,7 @@ class TestUnseen:
             ({"line": [{"a": "\ud800"}]}, "/line/0/a"),
         ],
     )
-    def test_no_json(self, book: Book, members: dict[str, Any], pointer: str) -> None:
+    def test_no_json(self, book: Rulebook, members: dict[str, Any], pointer: str) -> None:
         """What is none is NotJSON, from every verb and both engines."""
         payload = {"content": "x", **members}
         for ask in (book.validate, book.is_valid, book.check):
@@ -140,7 +140,7 @@ class TestUnseen:
                 assert caught.value.pointer == pointer
 
     @pytest.mark.parametrize("content", [None, "", " ", []])
-    def test_content(self, book: Book, content: Any) -> None:
+    def test_content(self, book: Rulebook, content: Any) -> None:
         """A required member of any type has some content."""
         code = "null" if content is None else "empty"
         assert told(book, {"content": content}) == [(code, "/content")]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.rules.other_spec import PATHS, PROCESSES, SPEC, agreed
+from tests.support.other_spec import PATHS, PROCESSES, SPEC, agreed
 from ttrules.codes import RELATIONS, offending_field, relation_holds
 
 if TYPE_CHECKING:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.oracle import PROCESSES, SHAPES
-from tests.placing import payload_of
-from tests.readings import agreed
-from ttrules.book import Book, shipped
+from tests.support.cells import payload_of
+from tests.support.oracle import PROCESSES, SHAPES
+from tests.support.readings import agreed
 from ttrules.codes import FORMATS, MESSAGES
+from ttrules.rulebook import Rulebook, shipped
 
 if TYPE_CHECKING:
     from ttrules.findings import Report
@@ -71,7 +71,7 @@ BAD_DATES = [
 
 
 @pytest.fixture(scope="module")
-def dated() -> Book:
+def dated() -> Rulebook:
     """Give the shipped rules with a date that may be sent: what a ticket's dates are, all are P."""
     book = shipped()
     schema = book.schema(PROCESS)
@@ -82,10 +82,10 @@ def dated() -> Book:
         **{key: value for key, value in node.items() if key != "not"},
     }
     schema["properties"]["creationDate"]["x-ttrules"]["requirement"] = "O"
-    return Book(book.data, {**book.schemas, book.slug(PROCESS): schema})
+    return Rulebook(book.matrix, {**book.schemas, book.slug(PROCESS): schema})
 
 
-def judged(book: Book, **members: Any) -> Report:
+def judged(book: Rulebook, **members: Any) -> Report:
     """Return the report on a payload with other members, the same from both engines."""
     payload = {**payload_of(PROCESS), **members}
     report = book.validate(payload, PROCESS)
@@ -110,7 +110,7 @@ class TestDates:
         assert finding.params == {"format": "date-time", "expected": FORMATS["date-time"][1]}
 
     @pytest.fixture(autouse=True)
-    def _book(self, dated: Book) -> None:
+    def _book(self, dated: Rulebook) -> None:
         """Give each test the rules under which a date may be sent."""
         self.book = dated
 
@@ -248,3 +248,13 @@ def test_every_code_is_known() -> None:
         "immutable",
         "transition",
     }
+
+
+def test_lists_of_different_lengths() -> None:
+    """Each defect of a long list is one finding, however much longer another list is."""
+    payload = payload_of(PROCESS)
+    payload["note"] = [{"text": "x"}] * 90
+    payload["relatedEntity"] = [{"role": 1}] * 30
+    alone = {name: value for name, value in payload.items() if name != "note"}
+    assert list(agreed(payload, PROCESS)) == list(agreed(alone, PROCESS))
+    assert len(list(agreed(payload, PROCESS))) > 0

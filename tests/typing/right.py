@@ -43,9 +43,9 @@ whole, ticket = change
 assert_type(ticket, dict[str, Any])
 
 book = ttrules.load(openapi="openapi.yaml", requirements=Path("requirements.yaml"))
-assert_type(book, ttrules.Book)
+assert_type(book, ttrules.Rulebook)
 assert_type(book.validate(payload, "order-add"), ttrules.Report)
-assert_type(ttrules.Book.read("rules"), ttrules.Book)
+assert_type(ttrules.Rulebook.read("rules"), ttrules.Rulebook)
 
 try:
     ttrules.check(payload, "complaint-add")

@@ -1,0 +1,1 @@
+"""The operations of the documents, without framework and without SQL."""

@@ -1,0 +1,1 @@
+"""The ASGI layers around Connexion: limits, security and the fast path."""

@@ -1,0 +1,1 @@
+"""Delivery of events: the worker, one attempt, retries and signatures."""

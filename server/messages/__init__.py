@@ -1,0 +1,1 @@
+"""Texts for API clients in each language, by key."""

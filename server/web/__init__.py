@@ -1,0 +1,1 @@
+"""Pages for people: health, metrics, documents, Swagger UI, the matrix and the checker."""

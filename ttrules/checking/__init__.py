@@ -1,0 +1,1 @@
+"""Check files of payloads: read, validate in several processes, report."""

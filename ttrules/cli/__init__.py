@@ -1,0 +1,1 @@
+"""The command line: the group and its exit codes, and one module for each command."""

@@ -1,0 +1,1 @@
+"""What is made from the rules for other programs: OpenAPI, Postman, and the matrix as files."""

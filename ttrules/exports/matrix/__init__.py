@@ -1,0 +1,1 @@
+"""The requirement matrix in other formats, and edited tables read back."""

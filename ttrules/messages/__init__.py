@@ -1,0 +1,1 @@
+"""Texts for people in each language, by key: `en`, `pl`, and the catalogue that finds them."""

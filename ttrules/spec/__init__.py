@@ -1,0 +1,1 @@
+"""From spec files (YAML or JSON) to compiled rules."""
