@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-
 from ttrules.analysis.explain import points_on
 from ttrules.messages.catalogue import catalogue
 from ttrules.rulebook import shipped
@@ -22,11 +20,3 @@ def test_default() -> None:
     )
     expected = words.text("default", value="operator")
     assert [point.text for point in points] == [expected]
-
-
-def test_unknown_process() -> None:
-    """The model has only the processes of its columns."""
-    matrix = shipped().matrix
-    assert matrix.process(matrix.names[0]).name == matrix.names[0]
-    with pytest.raises(KeyError):
-        matrix.process("No Such Process")

@@ -1,4 +1,4 @@
-"""Who may ask: Basic, bearer tokens, their endpoint, and what becomes of wrong secrets."""
+"""Authentication: Basic, bearer tokens, the token endpoint, and wrong secrets."""
 
 from __future__ import annotations
 

@@ -295,3 +295,11 @@ class TestLoading:
             assert report.valid is (policy != "error")
             assert other.is_valid(payload, PROCESSES[0]) is report.valid
             assert other.validate(payload, PROCESSES[0], unsupported="warn").warnings
+
+
+def test_process_of_the_model() -> None:
+    """The model has the processes of its columns; another name is a KeyError."""
+    matrix = shipped().matrix
+    assert [matrix.process(name).name for name in matrix.names] == list(matrix.names)
+    with pytest.raises(KeyError):
+        matrix.process("No Such Process")

@@ -327,7 +327,7 @@ def test_misspelled(variable: str, nearest: str | None) -> None:
 
 
 def test_unknown() -> None:
-    """A variable that is none of ours, but looks so, is refused; its value is told to nobody."""
+    """An unknown variable with the prefix TTR_ is an error, and its value is not printed."""
     with pytest.raises(BadSetting) as refused:
         read_config({"TTR_DATABASE_PASSWORD": "geheim"})
     assert (refused.value.name, refused.value.value) == ("TTR_DATABASE_PASSWORD", None)

@@ -229,7 +229,7 @@ class TestSQLite:
         recovers(sqlite, number)
 
     def test_checkpoints(self, tmp_path: Path) -> None:
-        """What SQLite itself writes to the file is no replacement, whoever lets it."""
+        """A checkpoint by any process is not mistaken for a replacement of the file."""
         path = tmp_path / "t.db"
         store = Database(f"sqlite:///{path}").open()
         other = sqlite3.connect(path)
