@@ -118,7 +118,7 @@ def test_by_keyboard(look: Look, sandbox: Sandbox) -> None:
     page.keyboard.press("Shift+Tab")
     assert focused(page).get_attribute("id") == "copy"
     page.keyboard.press("Enter")
-    page.wait_for_function("document.getElementById('told').textContent !== ''")
+    page.locator("#told:not(:empty)").wait_for()
     line: str = page.evaluate("navigator.clipboard.readText()")
     created = run(line, sandbox)
     assert created["name"] == ODD["name"]
@@ -146,7 +146,7 @@ def test_change(look: Look, sandbox: Sandbox) -> None:
     page.fill("#payload", '{"@type": "TroubleTicket", "severity": "High"}')
     assert reached(page, "valid") == "VALID"
     page.click("#copy")
-    page.wait_for_function("document.getElementById('told').textContent !== ''")
+    page.locator("#told:not(:empty)").wait_for()
     number = sandbox.operator().created()["id"]
     changed = run(page.evaluate("navigator.clipboard.readText()"), sandbox, ID=number)
     assert (changed["id"], changed["severity"]) == (number, "High")

@@ -160,7 +160,7 @@ class TestAnchors:
         page = look(f"{PAGE}?entity=Note")
         page.evaluate(f"() => {{ location.hash = '{STATUS}' }}")
         cell(page, STATUS).wait_for(state="visible")
-        page.wait_for_function("() => !document.getElementById('details').hidden")
+        page.locator("#details").wait_for(state="visible")
         assert focused(page) == STATUS
         assert asked(page) == {}
         assert len(shown(page)) == ROWS
@@ -263,7 +263,7 @@ class TestFilters:
         again = look(page.url)
         assert shown(again) == fields
         again.locator("#reset").click()
-        again.wait_for_function(f"() => count.textContent.startsWith('{ROWS} of')")
+        again.locator("#count").filter(has_text=re.compile(f"^{ROWS} of")).wait_for()
         assert len(shown(again)) == ROWS
         assert asked(again) == {}
 
