@@ -6,6 +6,7 @@ SPEC := --openapi spec/openapi.yaml --requirements spec/requirements.yaml \
 	--interpretation spec/interpretation.yaml --lifecycle spec/lifecycle.yaml
 BACKOFFICE := --openapi spec/openapi.yaml --requirements spec/backoffice-requirements.yaml \
 	--interpretation spec/backoffice-interpretation.yaml --lifecycle spec/lifecycle.yaml
+TMF621 := $(foreach name,openapi requirements interpretation lifecycle,--$(name) spec/profiles/tmf621-v4/$(name).yaml)
 LOCKED := --extra cli --extra hypothesis --extra xlsx --group docs --group server --group test --group lint --group build --group bench
 
 .PHONY: help run quick test thorough lint schemas bench soak docs site wheel constraints clean
@@ -33,6 +34,7 @@ lint: $(VENV)/.made ## Run the linters, the type checker and the import contract
 	$(BIN)/lint-imports
 	$(BIN)/interrogate --quiet tests ttrules server docs
 	$(BIN)/codespell
+	$(BIN)/deptry . --no-ansi
 
 schemas: $(VENV)/.made ## Compile spec/ to ttrules/schemas/ and server/rules/
 	cp spec/schemas/*.schema.json ttrules/schemas/form/
@@ -43,15 +45,30 @@ schemas: $(VENV)/.made ## Compile spec/ to ttrules/schemas/ and server/rules/
 docs: $(VENV)/.made schemas ## Write the generated files in docs/ from spec/ and the code
 	$(BIN)/python docs/generate/reference.py
 	$(BIN)/ttrules postman $(SPEC) --out docs/postman
+	$(BIN)/python docs/generate/profiles.py
+	$(BIN)/ttrules postman $(TMF621) --out docs/tmf621-v4/postman
+	$(BIN)/python docs/generate/examples.py
+	@$(MAKE) --no-print-directory build/outputs.made
+
+# The outputs that pages show. Followed again only if a page, an example or the rules have changed.
+FOLLOWED := README.md $(wildcard docs/*.md docs/*/*.md docs/examples/*/*.json ttrules/schemas/*.json server/rules/*.json)
+build/outputs.made: $(filter-out docs/reference/% ttrules/schemas/openapi.json,$(FOLLOWED))
+	TTRULES_UPDATE_DOCS=1 $(BIN)/pytest -q -n auto --dist worksteal tests/docs/test_docs_runner.py -m "not postgres" || \
+		echo 'Edit the pages named above: what they do does not work any more.'
+	@mkdir -p $(@D) && touch $@
 
 site: $(VENV)/.made ## Build the documentation site in build/site
 	$(BIN)/python docs/generate/stage_site.py
 	NO_MKDOCS_2_WARNING=1 SOURCE_DATE_EPOCH=315532800 $(BIN)/mkdocs build --strict # --quiet would hide warnings
 
-thorough: $(VENV)/.made tests/node/node_modules/.made ## Test more random input: 20,000 payloads a process, 500 requests an operation, all hostile bodies
+thorough: $(VENV)/.made tests/node/node_modules/.made ## Test more random input: 400 examples a property, 20,000 payloads a process, 2,000 a construct, 500 requests an operation, all hostile bodies; and edits of spec/
+	HYPOTHESIS_PROFILE=thorough $(BIN)/pytest -n auto tests/properties tests/strategies tests/delivery/test_machine.py
 	TTRULES_PAYLOADS=20000 $(BIN)/pytest -n auto tests/properties/test_agreement.py
+	TTRULES_CONSTRUCTS=2000 $(BIN)/pytest tests/properties/test_constructs.py tests/properties/test_variants.py
+	TTRULES_SMALL_PAYLOADS=2000 $(BIN)/pytest -n auto tests/properties/test_processes.py
 	TTRULES_EXAMPLES=500 $(BIN)/pytest tests/tools/test_schemathesis.py
 	TTRULES_HOSTILE=1 $(BIN)/pytest tests/asgi/test_hostile.py
+	TTRULES_EDITS=1 $(BIN)/pytest tests/shipped/test_edits.py
 
 bench: $(VENV)/.made ## Measure speed and memory against named peers
 	$(BIN)/python tests/benchmarks/run.py

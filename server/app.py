@@ -19,22 +19,20 @@ from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from server import documents
-from server.api import events as event_operations
 from server.api.operations import operations_of
 from server.asgi.connections import CONNECTIONS, Connections
 from server.asgi.cors import Cors
 from server.asgi.fast_path import FastPath
 from server.asgi.limits import Limits
 from server.asgi.routing import Route, Routes, document_routes, page_routes
-from server.asgi.security import Auth, security_map
+from server.asgi.security import Auth, Challenges, security_map
 from server.asgi.token_endpoint import OPERATIONS, TokenEndpoint
-from server.asgi.views import LOOP, Unparsed, error_response, mark_end_of_body, operation_views
+from server.asgi.views import LOOP, Unparsed, error_response_of, mark_end_of_body, operation_views
 from server.problems import ApiError
 from server.telemetry import Metrics
 from server.validation import Validation, prepare_process
 from server.web.checker import checker_of
 from server.web.pages import pages_of
-from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -51,20 +49,18 @@ def create_app(
     metrics: Metrics | None = None,
     delivery: Delivery | None = None,
 ) -> App:
-    """Return the server as an ASGI application over an open store.
+    """Return the server as an ASGI application over an open store, for the profile of the store.
 
     The application's lifespan starts and stops `delivery`, if this process delivers events, and
     closes the store. Connexion mounts the documents when the lifespan begins.
     """
-    specs = [
-        documents.offered(each, config.switches)
-        for each in (documents.load(), documents.load_backoffice())
-    ]
-    bases = [documents.base_path(spec) for spec in specs]
+    profile = store.profile
+    specs = {side: documents.offered(side.document, config.switches) for side in profile.sides}
     metrics = metrics or Metrics()
-    auth, validation = Auth(store, config, metrics), Validation()
+    challenges = Challenges.of(profile.realm)
+    auth, validation = Auth(store, config, metrics, challenges), Validation()
     wake = delivery.wake if delivery is not None else _nothing
-    operations = operations_of(store, config, specs, wake, validation)
+    operations = operations_of(store, config, profile, wake, validation)
 
     @asynccontextmanager
     async def lifespan(_: object) -> AsyncIterator[dict[str, Any]]:
@@ -90,31 +86,30 @@ def create_app(
         swagger_ui_options=SwaggerUIOptions(swagger_ui=False, serve_spec=False),
         server_args={"static_folder": None},
     )
-    for spec, base in zip(specs, bases, strict=True):
-        mount.add_api(spec, base_path=base)
+    for side, spec in specs.items():
+        mount.add_api(spec, base_path=side.base)
     for kind in (ApiError, ProblemException, HTTPException, Exception):
-        mount.add_error_handler(kind, error_response)
+        mount.add_error_handler(kind, error_response_of(challenges))
 
-    books = shipped(), event_operations.book()
     public = {
-        base: documents.served(spec, book, config.path_prefix)
-        for spec, base, book in zip(specs, bases, books, strict=True)
+        side.base: documents.served(side, config.path_prefix, spec) for side, spec in specs.items()
     }
     mount.app.before_request(mark_end_of_body)
     mount.app.register_blueprint(pages_of(store, metrics, config, public))
-    if config.has_checker:
-        mount.app.register_blueprint(checker_of(config, bases[0]))
+    if config.has_checker and profile.operator.find("check") is not None:
+        mount.app.register_blueprint(checker_of(config, profile))
 
     routes = [
         # Connexion adds the views of its operations later: so far Flask's rules are the pages.
-        *page_routes(mount.app.url_map.iter_rules(), bases, config),
+        *page_routes(mount.app.url_map.iter_rules(), public, config),
         *(Route(path, {"POST": name}, config.max_small_body) for path, name in OPERATIONS.items()),
-        *(route for spec in specs for route in document_routes(spec, config)),
+        *(route for side, spec in specs.items() for route in document_routes(side, spec, config)),
     ]
     table = Routes(routes, config.path_prefix)
+    named = [side.unsupported for side in profile.sides if side.unsupported is not None]
 
     layers = [
-        *([Middleware(Cors, config.cors_origins, table)] if config.cors_origins else []),
+        *([Middleware(Cors, config.cors_origins, table, named)] if config.cors_origins else []),
         Middleware(Limits, config, metrics, table),
         Middleware(TokenEndpoint, auth, store, config),
         *([Middleware(FastPath, operations, auth)] if config.fast_path else []),

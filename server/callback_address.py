@@ -224,10 +224,11 @@ async def check(url: str, policy: Policy, look_up: LookUp) -> None:
         raise ApiError("invalidCallback", refusal)
 
 
-def event_url(callback: str, event: str) -> str:
-    """Return the URL of an event: its name is the last segment of the callback's path."""
+def event_url(callback: str, place: str) -> str:
+    """Return the URL of an event: its place is added to the callback's path, if it has one."""
     path, sign, query = callback.partition("?")
-    return f"{path.rstrip('/')}/{event}{sign}{query}"
+    place = f"{path.rstrip('/')}/{place}" if place else path
+    return f"{place}{sign}{query}"
 
 
 def resolve(host: str, port: int) -> list[str]:

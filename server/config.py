@@ -26,7 +26,7 @@ _PASSWORD: Final = re.compile(r"(?<=:)(?!//).+?(?=@[^@]*$|$)|(?<=\?).+", re.DOTA
 _MARGIN: Final = 1.0
 
 
-class BadSetting(Exception):  # noqa: N818 - a statement
+class BadSetting(Exception):
     """A variable has an invalid value, or is not a setting.
 
     `value` is None if the variable is not a setting, or its value is a secret.
@@ -65,7 +65,7 @@ class Setting:
     is_address: bool = False
 
 
-def _setting(  # noqa: PLR0913 - the members of Setting
+def _setting(
     default: str,
     read: Callable[[str], Any],
     expected: str,
@@ -73,7 +73,7 @@ def _setting(  # noqa: PLR0913 - the members of Setting
     *,
     is_secret: bool = False,
     is_address: bool = False,
-) -> Any:  # noqa: ANN401 - as field()
+) -> Any:
     setting = Setting(
         default=default,
         read=read,
@@ -95,6 +95,13 @@ class Config:
         "sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME",
         "URL of the database. Percent-encode reserved characters in the password (@ as %40).",
         is_secret=True,
+    )
+    profile: str = _setting(
+        "",
+        types.profile,
+        "a directory with profile.yaml",
+        "Profile of the API to serve: its documents, matrices and lifecycle. Without it the server"
+        " serves the Trouble Ticket API, spec/.",
     )
     database_timeout: float = _setting(
         "3",

@@ -44,7 +44,9 @@ class Kind(NamedTuple):
 KINDS: Final[dict[str, Kind]] = {
     "invalidBody": Kind(400, "Invalid request body", "Correct the request body."),
     "requirementsNotMet": Kind(
-        400, "The ticket does not meet the rules of its process", "Fix every entry in `violations`."
+        400,
+        "The request does not meet the rules of its process",
+        "Fix every entry in `violations`.",
     ),
     "invalidRequest": Kind(400, "Invalid HTTP request", "Send a valid HTTP/1.1 request."),
     "invalidQuery": Kind(400, "Invalid query parameter", "Correct the parameter."),
@@ -65,17 +67,17 @@ KINDS: Final[dict[str, Kind]] = {
     ),
     "transitionNotAllowed": Kind(
         409,
-        "The status of the ticket does not allow this change",
+        "The current status does not allow this change",
         "Send only changes that `violations` lists as allowed.",
     ),
     "conflict": Kind(409, "Conflict with another request", "Retry in a moment."),
     "patchTestFailed": Kind(
         409,
         "A test operation of the JSON Patch failed",
-        "Read the ticket again and create a new patch.",
+        "Read the resource again and create a new patch.",
     ),
     "preconditionFailed": Kind(
-        412, "The ticket has changed", "Read the ticket again and repeat the change."
+        412, "The resource has changed", "Read the resource again and repeat the change."
     ),
     "contentTooLarge": Kind(413, "Request body too large", "Send a smaller body."),
     "uriTooLong": Kind(414, "Query too long", "Send a shorter query."),
@@ -83,7 +85,7 @@ KINDS: Final[dict[str, Kind]] = {
         415, "Unsupported media type", "Send one of the documented media types."
     ),
     "keyReused": Kind(
-        422, "Idempotency-Key already used for another request", "Use a new key for each ticket."
+        422, "Idempotency-Key already used for another request", "Use a new key for each request."
     ),
     "tooManyRequests": Kind(
         429, "Too many requests", "Wait for the number of seconds in Retry-After."
@@ -116,7 +118,7 @@ class ApiError(Exception):
     column in the request body, counted from 1.
     """
 
-    def __init__(  # noqa: PLR0913 - the details of a response
+    def __init__(
         self,
         code: str,
         message: Message | None = None,
@@ -191,6 +193,6 @@ def fitting(findings: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         yield short
 
 
-def _cut(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+def _cut(value: Any) -> Any:
     is_long = isinstance(value, str) and len(value) > _MOST_CHARACTERS
     return f"{value[:_MOST_CHARACTERS]}…" if is_long else value

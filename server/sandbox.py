@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from server.config import Config
+    from server.profile.model import Role
     from server.storage.database import Database
-    from server.storage.operators import Role
 
 #: The operators of a sandbox and their roles.
 ROLES: Final[dict[str, Role]] = {
@@ -43,7 +43,7 @@ _KEY_FILE: Final = "signing.key"
 _KEY_SIZE: Final = 32
 
 
-class BadFile(Exception):  # noqa: N818 - a statement
+class BadFile(Exception):
     """A file next to the database has invalid contents."""
 
     def __init__(self, path: Path, expected: str) -> None:

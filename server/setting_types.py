@@ -139,6 +139,13 @@ def pages(value: str) -> tuple[str, ...]:
     return names
 
 
+def profile(text: str) -> str:
+    """Return the path of a directory with a profile, or an empty text. Raises ValueError."""
+    if text and not Path(text, "profile.yaml").is_file():
+        raise ValueError
+    return text
+
+
 def file(value: str) -> str:
     """Return the path of a file, or nothing."""
     if value and not Path(value).is_file():

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import json
 import sys
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeVar
 from weakref import WeakValueDictionary
+
+import orjson
 
 from server.problems import ApiError
 
@@ -42,6 +45,15 @@ def prepare_process() -> None:
     sys.setswitchinterval(SLICE)
     with suppress(AttributeError, OSError):  # another C library than glibc
         ctypes.CDLL(None).mallopt(_MMAP_THRESHOLD, _LARGE_BLOCK)
+
+
+def to_json(value: object) -> bytes:
+    """Return a value as one line of JSON, integers of any size included."""
+    try:
+        text: bytes = orjson.dumps(value)
+    except TypeError:  # an integer beyond 64 bits
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return text
 
 
 def is_small(text: str | bytes) -> bool:

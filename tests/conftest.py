@@ -23,8 +23,9 @@ _CALM = (HealthCheck.too_slow,)
 
 settings.register_profile("dev", deadline=None, max_examples=30, suppress_health_check=_CALM)
 settings.register_profile(
-    "ci", deadline=None, max_examples=80, derandomize=True, suppress_health_check=_CALM
+    "ci", deadline=None, max_examples=30, derandomize=True, suppress_health_check=_CALM
 )
+settings.register_profile("thorough", deadline=None, max_examples=400, suppress_health_check=_CALM)
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev")
 )
@@ -33,6 +34,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # A shell that runs the tests in the background makes them ignore SIGINT, and the programs that
     # they start inherit that. Some tests interrupt these programs.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+#: Modules whose single tests take longest. They are started first, so that no process of pytest is
+#: left alone with one at the end.
+_LONGEST = ("test_schemathesis", "test_edits", "test_docs_runner", "test_killing", "test_processes")
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the longest tests first; the order is otherwise unchanged."""
+    places = {name: number for number, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.stem, len(places)))
 
 
 # Defined once, not in the folders that use them, so that each process of pytest starts one server

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from ttrules.errors import (
     EngineFailed,
     NoSuchCell,
+    NoSuchChoice,
     NoSuchLanguage,
     NoSuchProcess,
     NotJSON,
@@ -29,7 +30,7 @@ from ttrules.errors import (
 from ttrules.findings import Cell, Finding, Report, RequirementsNotMet
 
 if TYPE_CHECKING:
-    from os import PathLike
+    from ttrules.spec.yaml_source import SpecFile
 
 #: Classes that are imported at first use, with their modules.
 _CLASSES: Final = {"Change": "ttrules.change", "Rulebook": "ttrules.rulebook"}
@@ -62,7 +63,7 @@ if TYPE_CHECKING:
     validate_new = _book.validate_new
 else:  # a type checker would accept any name
 
-    def __getattr__(name: str) -> Any:  # noqa: ANN401 - a function or a class
+    def __getattr__(name: str) -> Any:
         """Return a function of the shipped rulebook, or a class; rules are read at first use."""
         if name in _CLASSES:
             found = getattr(import_module(_CLASSES[name]), name)
@@ -79,14 +80,15 @@ else:  # a type checker would accept any name
 
 def load(
     *,
-    openapi: str | PathLike[str],
-    requirements: str | PathLike[str],
-    interpretation: str | PathLike[str] | None = None,
-    lifecycle: str | PathLike[str] | None = None,
+    openapi: SpecFile,
+    requirements: SpecFile,
+    interpretation: SpecFile | None = None,
+    lifecycle: SpecFile | None = None,
 ) -> Rulebook:
     """Return the Rulebook of your own spec files: the same functions with your rules.
 
-    Raises SpecError with all problems of the files, each with its line and column.
+    Each argument is the path of a YAML or JSON file, or a mapping with the content of one. Raises
+    SpecError with all problems of the files, each with its line and column.
     """
     # Imported here because the shipped rules need no YAML and no compiler.
     from ttrules.rulebook import Rulebook
@@ -107,6 +109,7 @@ __all__ = [
     "EngineFailed",
     "Finding",
     "NoSuchCell",
+    "NoSuchChoice",
     "NoSuchLanguage",
     "NoSuchProcess",
     "NotJSON",

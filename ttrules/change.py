@@ -18,12 +18,23 @@ from copy import deepcopy
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from ttrules.codes import PARTS
 from ttrules.errors import ProcessNotSelected
 from ttrules.findings import Report
-from ttrules.items import Appended, Items, Rule, appended, edited, same
+from ttrules.items import (
+    Appended,
+    Items,
+    Rule,
+    appended,
+    edited,
+    is_kept,
+    listed,
+    same,
+    sent_place,
+)
 from ttrules.json_values import to_tree
 from ttrules.message import reason
-from ttrules.patch import Patched, merged
+from ttrules.patch import Patched, creating, merged
 from ttrules.pointers import pointer
 
 if TYPE_CHECKING:
@@ -33,7 +44,8 @@ if TYPE_CHECKING:
     from ttrules.findings import Finding
     from ttrules.json_values import JSONValue
     from ttrules.lifecycle import Lifecycle
-    from ttrules.matrix import Matrix
+    from ttrules.matrix import Field, Matrix
+    from ttrules.message import Message
     from ttrules.pointers import Path
     from ttrules.validator import Placed, ProcessValidator
 
@@ -67,46 +79,51 @@ class Changes:
         self.matrix = matrix
         self.rules = rules
         self.lifecycle = lifecycle
-        self.append_only = matrix.append_only.get(matrix.root, ())
-        self.field = matrix.selection_field
-        self.change = matrix.selected_by("change") if self.field is not None else {}
-        self.add = matrix.selected_by("add") if self.field is not None else {}
+        self.changing = matrix.selector("change")
+        self.adding = matrix.selector("add")
 
     def validate(
         self,
         current: object,
         patch: object,
+        *,
+        process: str | None,
         unsupported: Unsupported,
         engine: Engine,
         by: str | None,
     ) -> Change:
         """Return the Change by `patch`, a merge patch or a list of operations.
 
-        Raises NotJSON, PatchNotApplicable, and ProcessNotSelected if `current` has no Change
+        In a process whose operation is ``replace``, `patch` is the whole ticket. Raises NotJSON,
+        PatchNotApplicable, and ProcessNotSelected if `process` is None and `current` has no Change
         process.
         """
         stored, sent = to_tree(current), to_tree(patch)
-        of_stored = self.process_of(stored)
+        given, of_stored = process, process or self.process_of(stored)
         touched: dict[Path, bool] = {}
-        if isinstance(sent, list):
+        is_whole = self.matrix.process(of_stored).operation == "replace"
+        if isinstance(sent, list) and not is_whole:
             patched = Patched(deepcopy(stored))
-            patched.apply(_creating(sent, stored, self.append_only))
+            patched.apply(creating(sent, stored, self._append_only(of_stored)))
             raw, touched = patched.document, patched.touched
-            process = self.change.get(_text(raw, self.field) or "", of_stored)
+            process = given or self.changing.select(raw) or of_stored
             placed = _concerning(touched, self.rules[process].findings(raw, unsupported, engine))
-            placed += self._unwanted(touched, placed, process, unsupported)
+            placed += self._unwanted(raw, touched, placed, process, unsupported)
         else:
             raw = merged(stored, sent) if isinstance(sent, dict) else stored
-            process = self.change.get(_text(raw, self.field) or "", of_stored)
+            if is_whole and isinstance(sent, dict):
+                raw = {**self._kept(stored, of_stored), **sent}
+            process = given or self.changing.select(raw) or of_stored
             placed = self.rules[process].findings(sent, unsupported, engine)
-            touched = {(name,): True for name in (sent if isinstance(sent, dict) else ())}
+            names = {*sent, *(stored if is_whole else ())} if isinstance(sent, dict) else ()
+            touched = {(name,): True for name in names}
         ticket = stored
         if isinstance(raw, dict):
             lists = self._appended(raw, stored, touched, process)
-            placed = [each for each in placed if not _is_kept(lists, each[0])]
-            placed = _joined(placed, self._altered(lists, process))
+            placed = [each for each in placed if not is_kept(lists, each[0])]
+            placed = _joined(placed, self._altered(raw, lists, process))
             merging = _Merging(self.matrix, self.rules[process], placed, lists)
-            ticket = merging.object_of(raw, stored, self.matrix.root, ())
+            ticket = merging.object_of(raw, stored, self.matrix.root_of(process), ())
             placed = _joined(placed, merging.altered)
             placed = _joined(placed, self._transition(raw, stored, process, by))
             placed = _joined(placed, self._finished(raw, stored, ticket, process))
@@ -118,45 +135,76 @@ class Changes:
 
     def process_of(self, ticket: object) -> str:
         """Return the Change process of a stored ticket by name. Raises ProcessNotSelected."""
-        process: str | None = self.change.get(_text(ticket, self.field) or "")
+        process = self.changing.select(ticket)
         if process is None:
-            wanted = ", ".join(map(repr, self.change)) or reason("declared")
-            raise ProcessNotSelected(reason("not_changed", field=self.field, wanted=wanted))
+            raise ProcessNotSelected(self._why_not())
         return process
+
+    def _why_not(self) -> Message:
+        """Return why a stored ticket selects no process."""
+        selector, field = self.changing, self.matrix.selection_field
+        if selector.others:
+            return reason("name_process", processes=", ".join(p.name for p in selector.others))
+        if not selector.path:
+            return reason("no_change")
+        wanted = ", ".join(repr(value) for each in selector.processes for value in each.values)
+        return reason("not_changed", field=field, wanted=wanted)
+
+    def _append_only(self, process: str) -> tuple[str, ...]:
+        return self.matrix.append_only.get(self.matrix.root_of(process), ())
+
+    def _kept(self, stored: _Object, process: str) -> _Object:
+        """Return the members of a stored ticket that the sender of a whole ticket cannot set."""
+        root = self.matrix.root_of(process)
+        rows, fixed = self.matrix.entities[root], self.matrix.immutable.get(root, ())
+        return {
+            name: value
+            for name, value in stored.items()
+            if name in fixed or name not in rows or rows[name].requirements[process] == "P"
+        }
 
     def _with_all_types(self, path: Path, finding: Finding) -> Placed:
         """Return the finding; one on the selecting field lists the values of all processes."""
-        if finding.code == "enum" and path == (self.field,):
-            rules = self.rules[finding.process or ""]
-            site = rules.cell(self.matrix.root, self.field or "")
-            return path, rules.finding("enum", path, site, {"allowed": list(self.change)})
+        selecting = self.changing.processes
+        is_known = any(each.name == finding.process for each in selecting)
+        if finding.code == "enum" and path and path == self.changing.path and is_known:
+            allowed = [value for each in selecting for value in each.values]
+            return path, finding._replace(params={"allowed": allowed})
         return path, finding
+
+    def _cycle_of(self, root: str) -> Lifecycle | None:
+        """Return the lifecycle, or None if payloads with this root have no status."""
+        cycle = self.lifecycle
+        return cycle if cycle is not None and cycle.field in self.matrix.entities[root] else None
 
     def _transition(
         self, raw: _Object, stored: _Object, process: str, by: str | None
     ) -> Iterator[Placed]:
         """Yield the finding for a transition that the lifecycle does not allow."""
-        cycle = self.lifecycle
+        root = self.matrix.root_of(process)
+        cycle = self._cycle_of(root)
         if cycle is None:
             return
         before = stored.get(cycle.field, cycle.initial)
         after = raw.get(cycle.field, None if cycle.field in stored else before)
         if not cycle.allows(before, after, by):
             rules = self.rules[process]
-            site = rules.cell(self.matrix.root, cycle.field)
+            site = rules.cell(root, cycle.field)
             params = {
                 "from": before if isinstance(before, str) and before in cycle.moves else None,
                 "allowed": list(cycle.followers(before, by)),
             }
             if cycle.accepted(before) is not None:
                 params["accepts"] = list(cycle.accepts or ())
+            params |= self.matrix.noun_params
             yield (cycle.field,), rules.finding("transition", (cycle.field,), site, params)
 
     def _finished(
         self, raw: _Object, stored: _Object, ticket: _Object, process: str
     ) -> Iterator[Placed]:
         """Yield a finding for each changed member that a final status does not accept."""
-        cycle, rules, root = self.lifecycle, self.rules[process], self.matrix.root
+        rules, root = self.rules[process], self.matrix.root_of(process)
+        cycle = self._cycle_of(root)
         before = None if cycle is None else stored.get(cycle.field, cycle.initial)
         accepted = None if cycle is None else cycle.accepted(before)
         if accepted is None:
@@ -167,6 +215,7 @@ class Changes:
             )
             if name not in accepted and is_changed and rules.cell(root, name).kind == "value":
                 params = {"from": before, "allowed": [], "accepts": list(accepted)}
+                params |= self.matrix.noun_params
                 site = rules.cell(root, name)
                 yield (name,), rules.finding("transition", (name,), site, params)
 
@@ -177,21 +226,20 @@ class Changes:
 
         New items in `raw` get the defaults of members that they omit.
         """
-        root, found = self.matrix.root, {}
+        root, found = self.matrix.root_of(process), {}
         reached: dict[Path, dict[Any, bool]] = {}
         for path, deep in touched.items():
             places = reached.setdefault(path[:1], {})
             if path[1:]:
                 places[path[1]] = places.get(path[1], False) or (deep and not path[2:])
-        for name in self.append_only:
+        for name in self._append_only(process):
             row = self.matrix.entities[root][name]
             is_sent = row.requirements[process] not in {"P", "-"}
             if not is_sent or not {(name,), ()} & reached.keys():
                 continue
-            before, after = _listed(stored, name), raw.get(name)
-            content = partial(self.settable, entity=row.entity or "", process=process)
-            defaults = self.matrix.defaults.get(row.entity or "", {})
-            rule = Rule(content, self.matrix.identity, defaults)
+            before, after = listed(stored, name), raw.get(name)
+            content = partial(self.settable_below, row=row, process=process, shape={})
+            rule = Rule(content, self.matrix.identity, partial(self._defaults, row))
             if not isinstance(after, list):
                 found[name] = Appended([], [()] if before else [], frozenset())
                 continue
@@ -204,14 +252,21 @@ class Changes:
                 raw[name][place] = rule.completed(after[place])
         return found
 
-    def _altered(self, lists: Mapping[str, Appended], process: str) -> Iterator[Placed]:
+    def _defaults(self, row: Field, item: object) -> Mapping[str, str]:
+        """Return the defaults of a new item of an append-only list."""
+        return self.matrix.defaults.get(self._entity(row, item) or "", {})
+
+    def _altered(
+        self, raw: _Object, lists: Mapping[str, Appended], process: str
+    ) -> Iterator[Placed]:
         """Yield a finding for each altered or removed item of an append-only list."""
-        rules, root = self.rules[process], self.matrix.root
+        rules, root = self.rules[process], self.matrix.root_of(process)
         for name, change in lists.items():
             for place in change.altered:
                 path, site = (name, *place), rules.cell(root, name)
                 if len(path) > 2:  # noqa: PLR2004 - a member of an item
-                    site = rules.cell(self.matrix.entities[root][name].entity or "", path[2])
+                    row, item = self.matrix.entities[root][name], raw[name][path[1]]
+                    site = rules.cell(self._entity(row, item) or "", path[2])
                 params = {"list": name, "append": pointer((name, "-"))}
                 yield path, rules.finding("immutable", path, site, params)
 
@@ -224,36 +279,53 @@ class Changes:
         engine: Engine,
     ) -> Iterator[Placed]:
         """Yield the errors that the Add process of the ticket's type finds in the whole ticket."""
-        value = next(key for key, name in self.change.items() if name == process)
-        add = self.add.get(value)
+        add = self._add_of(raw, process)
         if add is not None:
-            root, grown = self.matrix.root, dict(raw)
+            root, grown = self.matrix.root_of(add), dict(raw)
             for name, change in lists.items():
                 if isinstance(raw.get(name), list):
-                    grown[name] = [*_listed(stored, name), *(raw[name][at] for at in change.new)]
+                    grown[name] = [*listed(stored, name), *(raw[name][at] for at in change.new)]
             whole = self.settable(grown, root, add)
             for path, finding in self.rules[add].findings(whole, "ignore", engine):
                 if finding.severity == "error":
-                    place = _sent_place(path, lists, stored)
+                    place = sent_place(path, lists, stored)
                     yield place, finding._replace(pointer=pointer(place))
 
-    def settable(self, value: object, entity: str, process: str) -> JSONValue:
-        """Return `value` without the members that a sender of `process` cannot set."""
+    def _add_of(self, raw: _Object, process: str) -> str | None:
+        """Return the Add process whose rules a ticket must meet after a change, or None."""
+        names = [each.name for each in self.matrix.counterparts(self.matrix.process(process))]
+        chosen = self.adding.select(raw)
+        return chosen if chosen in names else names[0] if len(names) == 1 else None
+
+    def settable(self, value: _Object, entity: str, process: str) -> _Object:
+        """Return an object without the members that a sender of `process` cannot set."""
+        return {
+            name: self.settable_below(value[name], row, process)
+            for name, row in self.matrix.entities[entity].items()
+            if name in value and row.requirements[process] not in {"P", "-"}
+        }
+
+    def settable_below(
+        self, value: object, row: Field, process: str, shape: Mapping[str, Any] | None = None
+    ) -> JSONValue:
+        """Return the value of a field without the members that a sender cannot set.
+
+        `shape` is that of the value, if it is an item of the field's list or a value of its map.
+        """
+        below = _below(row.shape if shape is None else shape)
         if isinstance(value, list):
-            return [self.settable(item, entity, process) for item in value]
+            return [self.settable_below(item, row, process, below or {}) for item in value]
         if not isinstance(value, dict):
             return value
-        kept: _Object = {}
-        for name, row in self.matrix.entities[entity].items():
-            if name in value and row.requirements[process] not in {"P", "-"}:
-                inner = row.entity
-                kept[name] = (
-                    value[name] if inner is None else self.settable(value[name], inner, process)
-                )
-        return kept
+        if below is not None:
+            items = value.items()
+            return {name: self.settable_below(each, row, process, below) for name, each in items}
+        entity = self._entity(row, value)
+        return value if entity is None else self.settable(value, entity, process)
 
     def _unwanted(
         self,
+        raw: JSONValue,
         touched: Mapping[Path, bool],
         placed: list[Placed],
         process: str,
@@ -263,19 +335,28 @@ class Changes:
         rules = self.rules[process]
         known = {path for path, _ in placed}
         for path in touched:
-            entity: str | None = self.matrix.root
+            value, row, shape = raw, None, None
             for index, name in enumerate(path):
                 here = path[: index + 1]
-                if entity is None or here in known:
+                if here in known:
                     break
-                if isinstance(name, int):
+                if shape is not None or isinstance(name, int):  # an item or a value of a map
+                    value, shape = _part(value, name), _below(shape or {})
                     continue
+                entity = self.matrix.root_of(process) if row is None else self._entity(row, value)
+                if entity is None:
+                    break
                 site = rules.cell(entity, name)
                 if site.kind != "value":
                     known.add(here)
                     yield from rules.unwanted(here, site, unsupported)
                     break
-                entity = self.matrix.entities[entity][name].entity
+                row = self.matrix.entities[entity][name]
+                value, shape = _part(value, name), _below(row.shape)
+
+    def _entity(self, row: Field, value: object) -> str | None:
+        """Return the entity of the value of a field, which may be removed or invalid."""
+        return self.matrix.variant_of(row, value if isinstance(value, dict) else {})
 
 
 class _Merging:
@@ -316,18 +397,34 @@ class _Merging:
             source = before if kept else raw
             if name in source:
                 value = source[name]
-                inner = rows[name].entity if name in rows else None
-                if inner is not None and not kept:
+                inner = rows.get(name)
+                if inner is not None and inner.entities and not kept:
                     if not path and name in self.lists and isinstance(value, list):
-                        value = self._grown(value, _listed(before, name), inner, name)
+                        value = self._grown(value, listed(before, name), inner, name)
                     else:
-                        value = self._value(value, before.get(name), inner, here)
+                        value = self._value(value, before.get(name), inner, here, inner.shape)
                 settled[name] = value
         return settled
 
-    def _value(self, value: object, stored: object, entity: str, path: Path) -> JSONValue:
+    def _value(
+        self, value: object, stored: object, row: Field, path: Path, shape: Mapping[str, Any]
+    ) -> JSONValue:
+        below = _below(shape)
         if isinstance(value, dict):
             before = stored if isinstance(stored, dict) else None
+            if below is not None:
+                known = before or {}
+                return {
+                    name: self._value(each, known.get(name), row, (*path, name), below)
+                    for name, each in value.items()
+                }
+            entity = self.matrix.variant_of(row, value)
+            if entity is None:
+                return value
+            if before is not None and entity != self.matrix.variant_of(row, before):
+                # Another variant: what only the stored object can have is not kept.
+                rows = self.matrix.entities[entity]
+                before, value = None, {name: value[name] for name in value if name in rows}
             return self.object_of(value, before, entity, path)
         if not isinstance(value, list):
             return value
@@ -335,37 +432,17 @@ class _Merging:
         items, settled = Items(left, self.matrix.identity), []
         for index, item in enumerate(value):
             found = items.take(item)
-            known = None if found is None else left[found]
-            settled.append(self._value(item, known, entity, (*path, index)))
+            held = None if found is None else left[found]
+            settled.append(self._value(item, held, row, (*path, index), below or {}))
         return settled
 
-    def _grown(self, value: list[Any], stored: list[Any], entity: str, name: str) -> list[Any]:
+    def _grown(self, value: list[Any], stored: list[Any], row: Field, name: str) -> list[Any]:
         """Return an append-only list: the stored items unchanged, then the new items."""
         nowhere: Path = (name, -1)  # stored items have no findings
         return [
-            *(self._value(item, item, entity, nowhere) for item in stored),
-            *(self._value(value[at], None, entity, (name, at)) for at in self.lists[name].new),
+            *(self._value(item, item, row, nowhere, {}) for item in stored),
+            *(self._value(value[at], None, row, (name, at), {}) for at in self.lists[name].new),
         ]
-
-
-def _creating(operations: list[Any], stored: _Object, names: Iterable[str]) -> list[Any]:
-    """Return operations in which the first that adds an item to an absent list creates it."""
-    absent = {pointer((name,)) for name in names if name not in stored}
-    made = []
-    for each in operations:
-        operation = each if isinstance(each, dict) else {}
-        path = operation.get("path")
-        if isinstance(path, str) and absent:
-            owner, _, last = path.rpartition("/")
-            is_first = operation.get("op") == "add" and "value" in operation and last in {"-", "0"}
-            if owner in absent and is_first:
-                made.append({**operation, "path": owner, "value": [operation["value"]]})
-                absent.discard(owner)
-                continue
-            # After this operation the list may exist.
-            absent = absent - {path} if path else set()
-        made.append(each)
-    return made
 
 
 def _concerning(touched: Mapping[Path, bool], placed: Iterable[Placed]) -> list[Placed]:
@@ -375,48 +452,31 @@ def _concerning(touched: Mapping[Path, bool], placed: Iterable[Placed]) -> list[
 
     def concerns(path: Path, code: str) -> bool:
         """Return whether an operation touched the place of a finding."""
-        if code == "required" or path in touched:
-            return True
         # A relation or an undetermined condition concerns the whole object.
         about = path[:-1] if code == "process_dependent" else path
-        is_around = code == "process_dependent" and about in around
-        return is_around or any(path[:size] in whole for size in range(len(path)))
+        is_below = any(path[:size] in whole for size in range(len(path)))
+        return code == "required" or about in around or is_below
 
     return [each for each in placed if concerns(each[0], each[1].code)]
 
 
-def _is_kept(lists: Mapping[str, Appended], path: Path) -> bool:
-    """Return whether a place is in a stored item that an append-only list keeps."""
-    name = path[0] if path[1:] else None
-    return name in lists and path[1] in lists[str(name)].kept
+def _below(shape: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the shape of the items of a list, or of the values of a map; None for others."""
+    return next((shape[key] for key in PARTS & shape.keys()), None)
 
 
-def _sent_place(path: Path, lists: Mapping[str, Appended], stored: _Object) -> Path:
-    """Return the place in the sent list for a place in a new item of the ticket's list."""
-    if len(path) > 1 and path[0] in lists:
-        name, index = str(path[0]), path[1]
-        first = len(_listed(stored, name))
-        if isinstance(index, int) and index >= first:
-            return name, lists[name].new[index - first], *path[2:]
-    return path
-
-
-def _listed(ticket: _Object, name: str) -> list[Any]:
-    """Return the objects in the list that is the value of a member."""
-    value = ticket.get(name)
-    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+def _part(value: object, key: str | int) -> JSONValue:
+    """Return a member or an item, or None if there is none."""
+    try:
+        return value[key]  # type: ignore[index]  # or the error is caught
+    except (KeyError, IndexError, TypeError):
+        return None
 
 
 def _joined(placed: list[Placed], more: Iterable[Placed]) -> list[Placed]:
     """Add findings at places without a violation: one defect is one finding."""
     taken = {path for path, finding in placed if finding.severity == "error"}
     return [*placed, *(each for each in more if each[0] not in taken)]
-
-
-def _text(value: object, name: str | None) -> str | None:
-    """Return the value of a member if it is text, or None."""
-    member = value.get(name) if isinstance(value, dict) else None
-    return member if isinstance(member, str) else None
 
 
 def _order(placed: Placed) -> tuple[list[tuple[bool, Any]], str]:

@@ -6,6 +6,7 @@
     ├── NoSuchProcess (KeyError)
     ├── NoSuchCell (KeyError)
     ├── NoSuchLanguage (LookupError)      there are no messages in this language
+    ├── NoSuchChoice (ValueError)         an argument (engine, unsupported) has no such value
     ├── ProcessNotSelected (LookupError)  no process can be selected
     ├── PatchNotApplicable (ValueError)   a JSON Patch cannot be applied to the ticket
     ├── SpecError (ValueError)  spec files are wrong; carries each problem with its place
@@ -18,7 +19,7 @@ payload carries a Message, which can be rendered in every language.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ttrules.codes import closest, slug
 from ttrules.message import reason
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ttrules.message import Message
+
+#: How many characters of an unknown name are compared with known ones.
+_LONGEST: Final = 64
 
 
 def _hint(name: str, known: Sequence[str]) -> str:
@@ -73,9 +77,11 @@ class NoSuchProcess(TTRulesError, KeyError):
         self.known = tuple(known)
 
     def __str__(self) -> str:
-        """Name the unknown process, the closest one, and all."""
-        hint = _hint(str(self.name), [*map(slug, self.known), *self.known])
-        return f"Unknown process {self.name!r}.{hint} Known: {', '.join(self.known)}."
+        """Name the unknown process, the closest one, and all, with their slugs."""
+        text, slugs = slug(str(self.name)[:_LONGEST]), [*map(slug, self.known)]
+        hint = f" Did you mean {text}?" if text in slugs else _hint(text, slugs)
+        names = (each if each == slug(each) else f"{slug(each)} ({each})" for each in self.known)
+        return f"Unknown process {self.name!r}.{hint} Known: {', '.join(names)}."
 
 
 class NoSuchCell(TTRulesError, KeyError):
@@ -105,6 +111,21 @@ class NoSuchLanguage(TTRulesError, LookupError):
         """Name the unknown language, the closest one, and all."""
         hint = _hint(self.name, self.known)
         return f"Unknown language {self.name!r}.{hint} Known: {', '.join(self.known)}."
+
+
+class NoSuchChoice(TTRulesError, ValueError):
+    """An argument has no such value. `known` are the values that it has."""
+
+    def __init__(self, argument: str, value: object, known: Sequence[str]) -> None:
+        super().__init__(argument, value, tuple(known))
+        self.argument = argument
+        self.value = value
+        self.known = tuple(known)
+
+    def __str__(self) -> str:
+        """Name the argument, the wrong value, the closest one, and all."""
+        hint = _hint(str(self.value), self.known)
+        return f"Unknown {self.argument} {self.value!r}.{hint} Known: {', '.join(self.known)}."
 
 
 class ProcessNotSelected(TTRulesError, LookupError):

@@ -65,6 +65,10 @@ class Finding(NamedTuple):
         """Hash all members except `params`, which may not be hashable."""
         return hash(self[:-1])
 
+    def __str__(self) -> str:
+        """Return the message in English."""
+        return self.message
+
     @property
     def message(self) -> str:
         """The finding as an English sentence. For people; it may change between releases."""
@@ -153,6 +157,10 @@ class Report:
     def valid(self) -> bool:
         """Whether the payload meets every requirement of its process."""
         return not self.violations
+
+    def __bool__(self) -> bool:
+        """Return `valid`."""
+        return self.valid
 
     def __iter__(self) -> Iterator[Finding]:
         """Iterate over all findings: violations, then warnings, then undetermined ones."""

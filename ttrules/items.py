@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Iterator
 
     from ttrules.json_values import JSONValue
+    from ttrules.pointers import Path
 
 #: The place of an alteration or a removal: the list, an item of it, or a member of an item.
 Place: TypeAlias = tuple[()] | tuple[int] | tuple[int, str]
@@ -31,16 +32,16 @@ class Rule(NamedTuple):
     """How the items of a list are compared.
 
     `content` returns the part of an item that a sender can set, `names` are the members that
-    identify an item, and `defaults` the values of members that a new item omits.
+    identify an item, and `defaults` returns the values of members that a new item omits.
     """
 
     content: Callable[[Any], Any]
     names: Sequence[str]
-    defaults: Mapping[str, Any]
+    defaults: Callable[[Any], Mapping[str, Any]]
 
     def completed(self, item: JSONValue) -> JSONValue:
         """Return an item with the defaults."""
-        return {**self.defaults, **item} if isinstance(item, dict) else item
+        return {**self.defaults(item), **item} if isinstance(item, dict) else item
 
 
 class Appended(NamedTuple):
@@ -220,7 +221,8 @@ def edited(stored: list[Any], sent: list[Any], reached: Mapping[int, bool], rule
     """Return what operations did to the items of a list: each stored one must still be there.
 
     `reached` are the indices of the items that operations reached, with whether one wrote the item
-    as a whole; all other items are stored ones, as they were.
+    as a whole; all other items are stored ones, as they were. Their order does not count, as in
+    `appended`: the stored list keeps its own.
     """
     known = _List(stored, rule)
     whole = Items(stored, ())
@@ -248,10 +250,26 @@ def edited(stored: list[Any], sent: list[Any], reached: Mapping[int, bool], rule
     for place in unnamed:
         known.settle(place, sent[place])
     known.altered += [(index,) for index in known.items.free if index < len(stored)]
-    last = -1
-    for _, index in sorted(kept.items()):
-        if index < last:  # the order of stored items must not change
-            known.altered.append((min(reached.keys() & kept.keys()),))
-            break
-        last = index
     return Appended(known.new, known.altered, frozenset(kept))
+
+
+def is_kept(lists: Mapping[str, Appended], path: Path) -> bool:
+    """Return whether a place is in a stored item that an append-only list keeps."""
+    name = path[0] if path[1:] else None
+    return name in lists and path[1] in lists[str(name)].kept
+
+
+def sent_place(path: Path, lists: Mapping[str, Appended], stored: Mapping[str, Any]) -> Path:
+    """Return the place in the sent list for a place in a new item of the ticket's list."""
+    if len(path) > 1 and path[0] in lists:
+        name, index = str(path[0]), path[1]
+        first = len(listed(stored, name))
+        if isinstance(index, int) and index >= first:
+            return name, lists[name].new[index - first], *path[2:]
+    return path
+
+
+def listed(ticket: Mapping[str, Any], name: str) -> list[Any]:
+    """Return the objects in the list that is the value of a member."""
+    value = ticket.get(name)
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []

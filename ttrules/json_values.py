@@ -15,6 +15,7 @@ import json
 import math
 from decimal import Decimal
 from enum import Enum
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from ttrules.codes import MAX_DEPTH, MAX_VALUES
@@ -90,6 +91,21 @@ def is_small(value: object) -> bool:
         elif kind not in _LEAVES:
             return False
     return True
+
+
+def is_shallow(value: object) -> bool:
+    """Return whether a small tree (see `is_small`) has no more levels than MAX_DEPTH."""
+    level: list[Any] = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            each
+            for part in level
+            if type(part) not in _LEAVES
+            for each in (part.values() if type(part) is dict else part)
+        ]
+        if not level:
+            return True
+    return all(type(each) in _LEAVES for each in level)
 
 
 #: The result for one value: its copy, the levels of arrays and objects, the number of values.
@@ -217,6 +233,28 @@ def _of_decimal(number: Decimal, path: Path) -> float:
     if nearest.is_integer():
         return math.nextafter(nearest, math.inf if number > nearest else -math.inf)
     return nearest
+
+
+def exact(value: JSONValue) -> JSONValue:
+    """Return a plain value with its numbers as the decimals that are written for them.
+
+    A whole number is an int, another one a Fraction: 0.1 is one tenth, and 1e22 is 10**22.
+    """
+    if type(value) is float:
+        number = Fraction(repr(value))
+        return int(number) if number.denominator == 1 else number
+    if isinstance(value, dict):
+        return {name: exact(each) for name, each in value.items()}
+    if isinstance(value, list):
+        return [exact(each) for each in value]
+    return value
+
+
+def rounded(number: Fraction) -> int | float:
+    """Return a number as an int if it is whole, else as the nearest float."""
+    if number.denominator == 1:
+        return int(number)
+    return float(Decimal(number.numerator) / Decimal(number.denominator))
 
 
 def size_of(value: object) -> tuple[int, int]:

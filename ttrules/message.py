@@ -37,6 +37,7 @@ REASONS: Final[dict[str, str]] = {
     "many_digits": "a number has too many digits",
     "not_finite": "JSON has no NaN and no infinity",
     "decimal": "a Decimal beyond the range of double precision",
+    "json_patch": "this is a JSON Patch; check it with --against and the stored ticket",
     "operation": "operation {index} cannot be applied: {why}",
     "operations": "a patch may have up to {most} operations",
     "long_pointer": "{name} is longer than {most} characters",
@@ -50,8 +51,10 @@ REASONS: Final[dict[str, str]] = {
     "another_value": "the value at {path} differs from the tested value",
     "nowhere": "{path} does not exist",
     "no_selection": "the rules do not define how a process is selected for a new ticket",
+    "name_process": "several processes may apply: {processes}; name one of them",
+    "no_change": "the rules do not define how the process of a change is selected",
+    "no_change_process": "{process} is not a process for changes of a ticket",
     "not_changed": "the {field} of the stored ticket has no Change process; known: {wanted}",
-    "declared": "those declared in the rules",
 }
 
 

@@ -18,10 +18,10 @@ from ttrules.codes import MAX_OPERATIONS, MAX_POINTER, MAX_VALUES
 from ttrules.errors import NotJSON, PatchNotApplicable
 from ttrules.json_values import measured, size_of
 from ttrules.message import reason
-from ttrules.pointers import path_of
+from ttrules.pointers import path_of, pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from ttrules.json_values import JSONValue
     from ttrules.pointers import Path
@@ -139,7 +139,8 @@ class Patched:
         for name in ("path", *OPERATIONS[kind]):
             if name not in operation:
                 raise PatchNotApplicable(index, reason("lacks", operation=kind, name=name))
-        for name in {"path", "from"} & operation.keys():
+        # Other members of an operation are ignored (RFC 6902, section 4).
+        for name in {"path", "from"}.intersection(("path", *OPERATIONS[kind])):
             try:
                 path_of(operation[name])
             except (ValueError, TypeError, AttributeError):  # the latter two: it is not text
@@ -191,7 +192,7 @@ class Patched:
         place, kind = self._place(operation["path"]), operation["op"]
         try:
             # Each operation may nest its value deeper into the value of the previous one.
-            _, _, values = measured(operation.get("value"), place)
+            _, _, values = measured(None if kind == "remove" else operation["value"], place)
         except NotJSON as error:
             raise PatchNotApplicable(index, error.reason) from None
         if kind == "test":
@@ -276,3 +277,23 @@ def _has(owner: JSONValue, part: str | int) -> bool:
     if isinstance(owner, dict):
         return part in owner
     return isinstance(owner, list) and type(part) is int and part < len(owner)
+
+
+def creating(operations: list[Any], stored: Mapping[str, Any], names: Iterable[str]) -> list[Any]:
+    """Return operations in which the first that adds an item to an absent list creates it."""
+    absent = {pointer((name,)) for name in names if name not in stored}
+    made = []
+    for each in operations:
+        operation = each if isinstance(each, dict) else {}
+        path = operation.get("path")
+        if isinstance(path, str) and absent:
+            owner, _, last = path.rpartition("/")
+            is_first = operation.get("op") == "add" and "value" in operation and last in {"-", "0"}
+            if owner in absent and is_first:
+                made.append({**operation, "path": owner, "value": [operation["value"]]})
+                absent.discard(owner)
+                continue
+            # After this operation the list may exist.
+            absent = absent - {path} if path else set()
+        made.append(each)
+    return made

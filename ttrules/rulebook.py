@@ -12,17 +12,25 @@ from contextlib import suppress
 from copy import deepcopy
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from ttrules.change import Changes
-from ttrules.codes import slug
-from ttrules.errors import NoSuchCell, NoSuchProcess, Problem, ProcessNotSelected, SpecError
+from ttrules.codes import UNSUPPORTED, slug
+from ttrules.errors import (
+    NoSuchCell,
+    NoSuchChoice,
+    NoSuchProcess,
+    Problem,
+    ProcessNotSelected,
+    SpecError,
+)
 from ttrules.findings import Cell, Finding, Report, RequirementsNotMet
 from ttrules.json_values import to_plain
 from ttrules.lifecycle import Lifecycle
 from ttrules.matrix import Matrix
 from ttrules.message import reason
-from ttrules.validator import ProcessValidator
+from ttrules.pointers import pointer
+from ttrules.validator import ProcessValidator, known_engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -31,6 +39,18 @@ if TYPE_CHECKING:
     from ttrules.change import Change
     from ttrules.codes import Engine, Unsupported
     from ttrules.json_values import JSONValue
+    from ttrules.matrix import Field
+
+_ABSENT: Final = object()
+#: The types of JSON Schema, by those of Python.
+_KINDS: Final[dict[type, str]] = {
+    str: "string",
+    int: "integer",
+    float: "number",
+    bool: "boolean",
+    list: "array",
+    dict: "object",
+}
 
 
 class _Validators(dict[str, ProcessValidator]):
@@ -41,7 +61,10 @@ class _Validators(dict[str, ProcessValidator]):
         self.schemas = schemas
 
     def __missing__(self, name: str) -> ProcessValidator:
-        rules = self[name] = ProcessValidator(self.schemas[slug(name)], name)
+        try:
+            rules = self[name] = ProcessValidator(self.schemas[slug(name)], name)
+        except Exception as error:
+            raise damaged(f"{slug(name)}.json", error) from error
         return rules
 
 
@@ -64,6 +87,7 @@ class Rulebook:
         cycle = matrix.lifecycle
         self.lifecycle = Lifecycle.from_dict(cycle) if cycle else None
         self._changes = Changes(matrix, self._rules, self.lifecycle)
+        self._adding = self._changes.adding
 
     @classmethod
     def read(cls, directory: str | PathLike[str]) -> Rulebook:
@@ -78,9 +102,10 @@ class Rulebook:
             slugs = [each.slug for each in matrix.processes]
             schemas = {name: _read_json(folder / f"{name}.json") for name in slugs}
             return cls(matrix, schemas)
-        except (KeyError, TypeError) as error:
-            message = f"is not compiled rules ({error}); compile them again"
-            raise SpecError([Problem(str(folder / "book.json"), 1, 1, message)]) from error
+        except SpecError:
+            raise
+        except Exception as error:
+            raise damaged(str(folder / "book.json"), error) from error
 
     def processes(self) -> tuple[str, ...]:
         """Return the names of the processes, in the order of the matrix's columns."""
@@ -151,11 +176,13 @@ class Rulebook:
         `payload` is the result of a JSON parser. `unsupported` is the policy for members that the
         matrix marks ``-`` (None: the one of interpretation.yaml); with ``error``, unknown members
         are errors as well. `most` limits the number of findings (None: all); `left_out` counts the
-        others. Raises NoSuchProcess, NotJSON if the payload contains a value that is not JSON or
-        has more than 20,000 values, and EngineFailed if an engine fails.
+        others. Raises NoSuchProcess, NoSuchChoice for an unknown policy or engine, NotJSON if the
+        payload contains a value that is not JSON or has more than 20,000 values, and EngineFailed
+        if an engine fails.
         """
         rules = self.rules(process)
-        return rules.report(payload, unsupported or self.matrix.unsupported, engine, most)
+        policy = self.matrix.unsupported if unsupported is None else _known_policy(unsupported)
+        return rules.report(payload, policy, engine, most)
 
     def is_valid(
         self,
@@ -167,7 +194,7 @@ class Rulebook:
     ) -> bool:
         """Return whether `payload` has no violation. Arguments and errors as in `validate`."""
         try:
-            if engine == "fast" and self._accepts[process](payload):
+            if engine == "fast" and unsupported is None and self._accepts[process](payload):
                 return True
         except Exception:  # noqa: BLE001 - not a verdict; `validate` reports the cause
             # The first call for a process is a KeyError, which costs later calls nothing.
@@ -191,14 +218,20 @@ class Rulebook:
             raise RequirementsNotMet(report)
 
     @property
-    def selecting(self) -> dict[str, str]:
+    def selecting(self) -> dict[Any, str]:
         """The name of the Add process that each value of the selecting field selects."""
-        return self.matrix.selected_by("add")
+        return {value: each.name for each in self._adding.processes for value in each.values}
+
+    @property
+    def selects_new(self) -> bool:
+        """Whether a new ticket can select its process; if not, the caller must name one."""
+        return bool(self._adding.path) or self._adding.unmatched is not None
 
     def validate_new(
         self,
         payload: object,
         *,
+        process: str | None = None,
         unsupported: Unsupported | None = None,
         engine: Engine = "fast",
         most: int | None = None,
@@ -206,21 +239,24 @@ class Rulebook:
         """Return all findings for a new ticket in the Add process that it selects.
 
         If its selecting field (``ticketType``) selects no process, this is the only finding, and
-        the report's process is None. The other arguments are those of `validate`. Raises as
-        `validate` does, and ProcessNotSelected if the rules define no selection.
+        the report's process is None. `process` is the process by name or slug, where the caller
+        knows it. The other arguments are those of `validate`. Raises as `validate` does, and
+        ProcessNotSelected if the rules do not tell which process a new ticket selects.
         """
-        chosen, field = self.selecting, self.matrix.selection_field
-        if not chosen or field is None:
-            raise ProcessNotSelected(reason("no_selection"))
-        value = _text_of(payload, field)
-        if value not in chosen:
+        if process is None:
+            with suppress(Exception):  # raised by a key that is not text; `to_plain` reports it
+                process = self._adding.quick(payload)
+        if process is None:
             payload = to_plain(payload)
-            value = payload.get(field) if isinstance(payload, dict) else None
-        if isinstance(value, str) and value in chosen:
+            process = self._adding.select(payload)
+        if process is not None:
             return self.validate(
-                payload, chosen[value], unsupported=unsupported, engine=engine, most=most
+                payload, process, unsupported=unsupported, engine=engine, most=most
             )
-        return Report(process=None, violations=(self._unselected(payload, field, value, chosen),))
+        if unsupported is not None:
+            _known_policy(unsupported)
+        known_engine(engine)
+        return Report(process=None, violations=(self._unselected(payload),))
 
     def accepted(self, payload: dict[str, Any], process: str) -> dict[str, Any]:
         """Return the part of a valid `payload` that is stored: what the process supports.
@@ -232,49 +268,73 @@ class Rulebook:
         with suppress(Exception):  # not a verdict; `to_plain` reports the cause
             if self.accepts(name)(payload):
                 return dict(payload)
-        stored: dict[str, Any] = self._changes.settable(to_plain(payload), self.matrix.root, name)
+        root = self.matrix.root_of(name)
+        stored: dict[str, Any] = self._changes.settable(to_plain(payload), root, name)
         return stored
 
-    def _unselected(
-        self, payload: object, field: str, value: object, chosen: Mapping[str, str]
-    ) -> Finding:
-        """Return the only finding for a payload that selects no process."""
-        entity = self.matrix.root
+    def _unselected(self, payload: JSONValue) -> Finding:
+        """Return the only finding for a plain payload that selects no process.
+
+        Raises ProcessNotSelected if no payload selects one.
+        """
+        selector = self._adding
+        if selector.others:
+            names = ", ".join(each.name for each in selector.others)
+            raise ProcessNotSelected(reason("name_process", processes=names))
+        if not self.selects_new:
+            raise ProcessNotSelected(reason("no_selection"))
+        at: tuple[str | int, ...] = ()
+        owner = inner = self.matrix.root_of(selector.processes[0].name)
+        field: Field | None = None
+        value = payload
+        for name in selector.path:
+            if not isinstance(value, dict):
+                break
+            owner, at = inner, (*at, name)
+            field = self.matrix.entities[owner][str(name)]
+            inner, value = field.entity or "", value.get(name, _ABSENT)
+        cells = {field.requirements[each.name] for each in selector.processes} if field else {None}
+        requirement = cells.pop() if len(cells) == 1 else None
+        known = [each for process in selector.processes for each in process.values]
+        kinds = ["object"] if inner else [*dict.fromkeys(_KINDS[type(each)] for each in known)]
         params: dict[str, Any] = {}
-        if not isinstance(payload, dict):
-            code = "null" if payload is None else "type"
-            params = {"expected": ["object"]} if code == "type" else {}
-            pointer, name, requirement = "", None, None
+        if value is _ABSENT:
+            code = "required"
+            if changes := self._changes_without(field):
+                params = {"changes": changes}
+        elif value is None:
+            code = "null"
+        elif _KINDS.get(type(value)) not in kinds:
+            code, params = "type", {"expected": kinds}
+        elif requirement == "R" and isinstance(value, str) and not value.strip():
+            code = "empty"
         else:
-            codes = {self.cell(entity, field, each).requirement for each in chosen.values()}
-            pointer, name = f"/{field}", field
-            requirement = codes.pop() if len(codes) == 1 else None
-            if field not in payload:
-                code = "required"
-            elif value is None:
-                code = "null"
-            elif not isinstance(value, str):
-                code, params = "type", {"expected": ["string"]}
-            elif requirement == "R" and not value.strip():
-                code = "empty"
-            else:
-                code, params = "enum", {"allowed": list(chosen)}
+            code, params = "enum", {"allowed": known}
         return Finding(
             severity="error",
             code=code,
-            pointer=pointer,
-            entity=entity,
-            field=name,
+            pointer=pointer(at),
+            entity=owner,
+            field=None if field is None else field.name,
             requirement=requirement,
             process=None,
-            params=params,
+            params=params | self.matrix.noun_params,
         )
 
-    def validate_change(  # noqa: PLR0913 - options, by name
+    def _changes_without(self, field: Field | None) -> list[str]:
+        """Return the Change processes, by slug, in which a payload need not have a field."""
+        return [
+            each.slug
+            for each in self.matrix.processes
+            if each.operation == "change" and field and field.requirements[each.name] == "O"
+        ]
+
+    def validate_change(
         self,
         current: object,
         patch: object,
         *,
+        process: str | None = None,
         unsupported: Unsupported | None = None,
         engine: Engine = "fast",
         by: str | None = None,
@@ -282,13 +342,26 @@ class Rulebook:
     ) -> Change:
         """Return the report on a patch to the ticket `current`, and the resulting ticket.
 
-        `patch` is a JSON merge patch (RFC 7396), or a JSON Patch (RFC 6902) if it is a list. `by`
-        is the party that makes the change, for transitions that the lifecycle allows some parties
-        only. Raises as `validate` does, PatchNotApplicable if an operation cannot be applied to the
-        ticket, and ProcessNotSelected if `current` has no Change process.
+        `patch` is a JSON merge patch (RFC 7396), or a JSON Patch (RFC 6902) if it is a list; in a
+        process that replaces tickets, it is the whole ticket. `process` is the process by name or
+        slug, where the caller knows it; by default the resulting ticket selects it. `by` is the
+        party that makes the change, for transitions that the lifecycle allows some parties only.
+        Raises as `validate` does, PatchNotApplicable if an operation cannot be applied to the
+        ticket, and ProcessNotSelected if `current` has no Change process, or if `process` is one
+        that changes no ticket.
         """
+        name = None if process is None else self.process(process)
+        if name is not None and self.matrix.process(name).operation in {"add", "action"}:
+            raise ProcessNotSelected(reason("no_change_process", process=name))
         change = self._changes.validate(
-            current, patch, unsupported or self.matrix.unsupported, engine, by
+            current,
+            patch,
+            process=name,
+            unsupported=self.matrix.unsupported
+            if unsupported is None
+            else _known_policy(unsupported),
+            engine=engine,
+            by=by,
         )
         return change if most is None else change._replace(report=change.report.first(most))
 
@@ -299,13 +372,17 @@ def shipped() -> Rulebook:
     return Rulebook.read(Path(__file__).parent / "schemas")
 
 
-def _text_of(payload: object, name: str) -> str | None:
-    """Return the text of a member of a plain dict, or None if `to_plain` is needed."""
-    try:
-        value = payload.get(name) if type(payload) is dict else None
-    except Exception:  # noqa: BLE001 - raised by a key that is not text
-        return None
-    return value if type(value) is str else None
+def _known_policy(unsupported: Unsupported) -> Unsupported:
+    """Return a policy for unsupported members. Raises NoSuchChoice."""
+    if unsupported not in UNSUPPORTED:
+        raise NoSuchChoice("unsupported", unsupported, UNSUPPORTED)
+    return unsupported
+
+
+def damaged(name: str, error: Exception | str) -> SpecError:
+    """Return the error for a file of compiled rules that nothing can be done with."""
+    message = f"is not compiled rules ({error!r}); compile them again"
+    return SpecError([Problem(name, 1, 1, message)])
 
 
 def _read_json(path: Path) -> JSONValue:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from ttrules.codes import (
     ANNOTATION,
     BOUNDS,
+    ENGINES,
+    FORMAT_BOUNDS,
     FORMATS,
     KEYWORD_CODES,
     PRECEDENCE,
@@ -23,10 +25,11 @@ from ttrules.codes import (
     offending_field,
 )
 from ttrules.engines import FastEngine, ReferenceEngine, all_errors, strict_schema
-from ttrules.errors import EngineFailed
+from ttrules.errors import EngineFailed, NoSuchChoice
 from ttrules.findings import Finding, Report
 from ttrules.json_values import to_plain, value_at
 from ttrules.keywords import KeywordMeaning, keyword_meanings
+from ttrules.matrix import type_names
 from ttrules.pointers import pointer
 
 if TYPE_CHECKING:
@@ -63,7 +66,7 @@ class ProcessValidator:
         self._cells = {
             (meaning.entity, meaning.field or ""): meaning
             for path, meaning in self._meanings.items()
-            if path[-2:-1] == ("properties",)
+            if path[-2:] == ("properties", meaning.field)
         }
         self._nothing_found = Report(process=process)
         self._fast = FastEngine(self.strict)
@@ -103,7 +106,7 @@ class ProcessValidator:
             if raw is not None:
                 return self._findings_of(payload, raw, unsupported, is_plain=False)
         plain = to_plain(payload)
-        chosen = self._fast if engine == "fast" else self._reference
+        chosen = self._fast if known_engine(engine) == "fast" else self._reference
         raw = all_errors(chosen, plain, self.strict)
         return self._findings_of(plain, raw, unsupported, is_plain=True)
 
@@ -223,6 +226,13 @@ class ProcessValidator:
         )
 
 
+def known_engine(engine: Engine) -> Engine:
+    """Return the name of an engine. Raises NoSuchChoice."""
+    if engine not in ENGINES:
+        raise NoSuchChoice("engine", engine, ENGINES)
+    return engine
+
+
 def _without_items(found: list[Placed], raw: list[RawError]) -> list[Placed]:
     """Return findings without those on items of a list that is too long."""
     too_long = {path for path, where, _ in raw if where[-1] == "maxItems"}
@@ -267,7 +277,15 @@ def expectation(code: str, node: Mapping[str, Any]) -> dict[str, Any]:
             pattern = node["pattern"]
             name, text = _EXPECTED.get(pattern, ("pattern", pattern))
             return {"format": name, "expected": text}
+        case "variant":
+            entities = node.get(ANNOTATION, node).get("variants", ())
+            scalars = (name for name in type_names(node) if name != "object")
+            return {"variants": list(dict.fromkeys((*entities, *scalars)))}
         case "range" | "length":
-            return {key: node[key] for key in BOUNDS[code] if key in node}
+            bounds = {key: node[key] for key in BOUNDS[code] if key in node}
+            name = node.get("format", "")
+            limits = FORMAT_BOUNDS.get(name, {}) if code == "range" else {}
+            is_named = any(bounds.get(key) == limit for key, limit in limits.items())
+            return {"format": name, **bounds} if is_named else bounds
         case _:
             return {}

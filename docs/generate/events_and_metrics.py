@@ -14,7 +14,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 from server.api.ticket_events import CHOSEN_BY, LARGEST, Events
 from server.delivery import signing
-from server.documents import load
+from server.profile.reader import shipped_profile
 from server.retry import GIVEN_UP, JITTER, PATIENCE, STEPS, Fate
 from server.telemetry import Metrics
 from ttrules.exports.matrix.markdown import markdown_table
@@ -29,7 +29,7 @@ _ID: Final = "019c138b-5d6c-7c1d-9f00-2f6c8c0e4b11"
 _TICKET: Final[dict[str, Any]] = {
     "@type": "TroubleTicket",
     "id": _ID,
-    "href": f"{load()['servers'][0]['url']}/troubleTicket/{_ID}",
+    "href": f"{shipped_profile().operator.base}/troubleTicket/{_ID}",
     "status": "inProgress",
     "severity": "Medium",
     "lastUpdate": "2026-01-31T09:02:40.771Z",
@@ -69,8 +69,8 @@ _LABELS: Final = {
 
 def events() -> Iterator[str]:
     """Yield the page about events."""
-    book, document = shipped().matrix.lifecycle, load()
-    told = Events(book, document["components"]["schemas"])
+    book, document = shipped().matrix.lifecycle, shipped_profile().operator.document
+    told = Events(shipped_profile())
     yield "# Events"
     yield ""
     yield "From [spec/lifecycle.yaml](../../spec/lifecycle.yaml),"

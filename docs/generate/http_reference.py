@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from server.documents import as_json_schema, base_path, load, load_backoffice
+from server.documents import as_json_schema
+from server.profile.reader import shipped_profile
 from ttrules.exports.matrix.markdown import markdown_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+_PROVIDER = shipped_profile().provider
+assert _PROVIDER is not None
 #: The documents by file name, each with the client that it is for.
 DOCUMENTS: Final = {
-    "openapi.yaml": (load(), "The operations for operators."),
-    "backoffice.yaml": (load_backoffice(), "The operations for the provider's systems."),
+    "openapi.yaml": (shipped_profile().operator.document, "The operations for operators."),
+    "backoffice.yaml": (_PROVIDER.document, "The operations for the provider's systems."),
 }
 #: The other endpoints, each with its response and the credentials that it requires.
 BESIDES: Final[dict[str, tuple[str, str]]] = {
@@ -39,7 +42,7 @@ BESIDES: Final[dict[str, tuple[str, str]]] = {
     "GET /matrix": ("The requirement matrix, as a page.", "no"),
     "GET /ui/": ("Swagger UI: every operation, to read and to try.", "no"),
     **{
-        f"GET {base_path(document)}/openapi.json": (
+        f"GET {document['servers'][0]['url']}/openapi.json": (
             f"The OpenAPI document of “{document['info']['title']}”, with all rules in it.",
             "no",
         )
@@ -173,7 +176,7 @@ def http() -> Iterator[str]:
     yield "client may do. See [Security](../explanation/security.md)."
     for document, said in DOCUMENTS.values():
         yield f"\n## {document['info']['title']}\n"
-        yield f"{said} The paths begin with `{base_path(document)}`."
+        yield f"{said} The paths begin with `{document['servers'][0]['url']}`."
         for path, item in document["paths"].items():
             for method in _METHODS:
                 if method in item:

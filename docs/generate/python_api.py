@@ -55,7 +55,7 @@ def _summary(module: ModuleType, name: str) -> str:
     return _prose(inspect.getdoc(getattr(module, name)) or "").partition("\n")[0]
 
 
-def _told(name: str, found: Any) -> Iterator[str]:  # noqa: ANN401 - any public object
+def _told(name: str, found: Any) -> Iterator[str]:
     """Yield the section about a name."""
     yield f"\n### {name}\n"
     yield "```text"
@@ -87,7 +87,7 @@ def _members(kind: type) -> Iterator[tuple[str, str, str]]:
             )
 
 
-def _returned(function: Any) -> Any:  # noqa: ANN401 - a function
+def _returned(function: Any) -> Any:
     return inspect.signature(function).return_annotation
 
 
@@ -95,7 +95,7 @@ def _sentence(of: object) -> str:
     return _prose(inspect.getdoc(of) or "").partition("\n\n")[0]
 
 
-def _signature(name: str, found: Any) -> str:  # noqa: ANN401 - any public object
+def _signature(name: str, found: Any) -> str:
     """Return a signature; a long one has one parameter on each line."""
     if inspect.isclass(found) and issubclass(found, Exception) and "__init__" not in vars(found):
         return f"{name}()"  # built-in, without a signature
@@ -107,7 +107,7 @@ def _signature(name: str, found: Any) -> str:  # noqa: ANN401 - any public objec
     return "\n".join([f"{name}(", *(f"    {each}," for each in parameters), f"){returned}"])
 
 
-def _parameters(function: Any) -> list[str]:  # noqa: ANN401 - a function
+def _parameters(function: Any) -> list[str]:
     """Return the parameters of a signature as source text."""
     written, is_named = [], False
     for name, each in inspect.signature(function).parameters.items():

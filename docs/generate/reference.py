@@ -18,23 +18,24 @@ from click.testing import CliRunner
 from docs.generate.diagrams import flow, lifecycle
 from docs.generate.events_and_metrics import events, metrics
 from docs.generate.http_reference import fields, http
+from docs.generate.profile_reference import profiles
 from docs.generate.python_api import api
-from server.api.events import book as backoffice
-from server.api.query import OTHERS, SIGNS
+from server.api.query import SIGNS
 from server.cli.main import cli as server
 from server.config import SETTINGS
-from server.documents import load, load_backoffice
 from server.messages.en import GRANT, SENTENCES
 from server.messages.pl import GRANT as POLISH_GRANT
 from server.messages.pl import KINDS as POLISH_KINDS
 from server.messages.pl import SENTENCES as POLISH_SENTENCES
 from server.problems import KINDS
-from server.storage.tables import FILTERED
-from server.storage.ticket_query import FIELDS, OPERATOR, OPERATOR_MEANINGS
+from server.profile.members import OPERATOR, OTHERS
+from server.profile.reader import shipped_profile
+from server.storage.ticket_query import OPERATOR_MEANINGS
 from ttrules.analysis.lint import oddities
 from ttrules.cli.check import FORMATS
 from ttrules.cli.exit_codes import EXITS
 from ttrules.cli.main import cli
+from ttrules.codes import ANNOTATION_FORMATS, FORMAT_BOUNDS
 from ttrules.exports.matrix.csv import csv_of
 from ttrules.exports.matrix.markdown import markdown_table, sections
 from ttrules.exports.matrix.page import page_of
@@ -56,10 +57,10 @@ _NOTE: Final = "<!-- Written by `make docs`; change the source named below, not 
 
 def pages() -> dict[str, str]:
     """Return the text of each page, by file name."""
-    return {name: _page(write()) for name, write in PAGES.items()}
+    return {name: page(write()) for name, write in PAGES.items()}
 
 
-def _page(lines: Iterator[str]) -> str:
+def page(lines: Iterator[str]) -> str:
     """Return a page. The title is the first line, because MkDocs reads it there."""
     return "\n".join([next(lines), "", _NOTE, *lines, ""])
 
@@ -87,7 +88,9 @@ def _matrix() -> Iterator[str]:
 
 
 def _backoffice_matrix() -> Iterator[str]:
-    book = backoffice()
+    side = shipped_profile().provider
+    assert side is not None
+    book = side.book
     yield "# Provider matrix"
     yield ""
     yield "From [spec/backoffice-requirements.yaml](../../spec/backoffice-requirements.yaml) and"
@@ -97,9 +100,9 @@ def _backoffice_matrix() -> Iterator[str]:
     yield ""
     yield from sections(MatrixView.of(book))
     yield "\n## Conditions\n"
-    yield from _conditions_of(book.matrix)
+    yield from conditions_of(book.matrix)
     yield "\n## Decisions\n"
-    yield from _decisions_of(book.matrix)
+    yield from decisions_of(book.matrix)
 
 
 def _findings() -> Iterator[str]:
@@ -126,6 +129,19 @@ def _findings() -> Iterator[str]:
     yield "The formats that are enforced, with the text that a message shows for each."
     yield ""
     yield from _spoken("format", "formats")
+    yield ""
+    yield "These formats are bounds as well. A narrower bound of the shape replaces them."
+    yield ""
+    rows = (
+        (f"`{name}`", ", ".join(f"`{key}` {limit}" for key, limit in bounds.items()))
+        for name, bounds in FORMAT_BOUNDS.items()
+    )
+    yield from markdown_table(("format", "bounds"), rows)
+    yield ""
+    names = ", ".join(f"`{name}`" for name in sorted(ANNOTATION_FORMATS))
+    yield f"Every value meets {names}. Other formats are not enforced. The published schemas enforce"
+    yield "formats by `pattern` and bounds, so every validator gives the same verdict, whether it"
+    yield "checks `format` or not."
 
 
 def _spoken(head: str, name: str) -> Iterator[str]:
@@ -208,9 +224,10 @@ def _filters() -> Iterator[str]:
     yield "value. Dates are compared as instants; a date without a time means the whole day in"
     yield "UTC. A missing member equals no value and is sorted last."
     yield "\n## Fields for filters and sorting\n"
+    listing = shipped_profile().operator.listing
     yield from markdown_table(
         ("parameter", "member", "compares as"),
-        ((f"`{name}`", f"`{of}`", FILTERED.get(of, "text")) for name, of in FIELDS.items()),
+        ((f"`{name}`", f"`{of}`", listing.sorts[of]) for name, of in listing.filters.items()),
     )
     yield "\n## Operators\n"
     signs: dict[str, list[str]] = {}
@@ -226,8 +243,11 @@ def _filters() -> Iterator[str]:
     yield "\n## Other parameters\n"
     yield f"`{OPERATOR}` is only for the provider, who sees the tickets of all operators."
     yield ""
-    shared = load()["components"]["parameters"].values()
-    parameters = [*shared, load_backoffice()["components"]["parameters"]["FilterOperator"]]
+    profile = shipped_profile()
+    assert profile.provider is not None
+    shared = profile.operator.document["components"]["parameters"].values()
+    others = profile.provider.document["components"]["parameters"]["FilterOperator"]
+    parameters = [*shared, others]
     yield from markdown_table(
         ("parameter", "meaning"),
         (
@@ -285,9 +305,9 @@ def _decisions() -> Iterator[str]:
     yield "\n## How the process is selected\n"
     yield book.selection_reason
     yield "\n## Conditions\n"
-    yield from _conditions_of(book)
+    yield from conditions_of(book)
     yield "\n## Decisions\n"
-    yield from _decisions_of(book)
+    yield from decisions_of(book)
     yield "\n## Oddities of the document\n"
     yield "Found by `ttrules lint`. They are enforced as written, not corrected."
     yield ""
@@ -301,7 +321,8 @@ def _decisions() -> Iterator[str]:
     )
 
 
-def _conditions_of(matrix: Matrix) -> Iterator[str]:
+def conditions_of(matrix: Matrix) -> Iterator[str]:
+    """Yield the table of the conditions of a matrix."""
     yield from markdown_table(
         ("entity", "fields", "relation", "why"),
         (
@@ -311,7 +332,8 @@ def _conditions_of(matrix: Matrix) -> Iterator[str]:
     )
 
 
-def _decisions_of(matrix: Matrix) -> Iterator[str]:
+def decisions_of(matrix: Matrix) -> Iterator[str]:
+    """Yield the table of the decisions of a matrix."""
     yield from markdown_table(
         ("topic", "decision", "why"),
         ((each["topic"], each["decision"], each["reason"]) for each in matrix.decisions),
@@ -329,6 +351,7 @@ PAGES: Final[dict[str, Callable[[], Iterator[str]]]] = {
     "server-cli.md": _server_cli,
     "settings.md": _settings,
     "filters.md": _filters,
+    "profiles.md": profiles,
     "http.md": http,
     "errors.md": _errors,
     "events.md": events,

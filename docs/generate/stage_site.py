@@ -25,7 +25,7 @@ _LINK: Final = re.compile(r"(?<=\]\()(?![a-z]+:|#)([^)#\s]+)")
 _LANGUAGES: Final = {"py": "python", "yaml": "yaml", "json": "json", "md": "markdown"}
 
 
-class NoSuchFile(Exception):  # noqa: N818 - named like the other exceptions of the project
+class NoSuchFile(Exception):
     """A page links to a file that does not exist or is outside the project."""
 
     def __init__(self, page: Path, target: str) -> None:

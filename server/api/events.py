@@ -1,4 +1,4 @@
-"""The operations on events, and the rules of the provider.
+"""The operations on events.
 
 An operator sees and redelivers its own events, the provider all events. A list shows the delivery
 state of events. Only the response with a single event contains its body, which has ticket data.
@@ -7,19 +7,17 @@ state of events. Only the response with a single event contains its body, which 
 from __future__ import annotations
 
 import json
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from server.api.http import Response, dumps
 from server.api.query import MOST, choice, instants, listed, read_parameters, whole
 from server.messages.en import sentence
 from server.problems import ApiError
+from server.profile.members import OPERATOR
 from server.storage import outbox
 from server.storage.operators import known
-from server.storage.ticket_query import DEFAULT_LIMIT, OPERATOR
+from server.storage.ticket_query import DEFAULT_LIMIT
 from server.storage.tickets import moment
-from ttrules import Rulebook
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,29 +25,24 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection, RowMapping
 
     from server.api.http import Request
+    from server.profile.model import Side
     from server.storage.database import Database
-    from server.storage.operators import Role
 
 #: The states of an event in the document.
 STATES: Final = ("pending", "delivered", "dead")
 
 
-@cache
-def book() -> Rulebook:
-    """Return the rules for changes by the provider."""
-    return Rulebook.read(Path(__file__).parents[1] / "rules")
-
-
 class Outgoing:
     """The operations on events. `wake` is called when an event is to be delivered.
 
-    `by` is the role of the caller.
+    `side` is that of the callers.
     """
 
-    def __init__(self, store: Database, wake: Callable[[], None], *, by: Role) -> None:
+    def __init__(self, store: Database, wake: Callable[[], None], side: Side) -> None:
         self._store = store
         self._wake = wake
-        self._sees_all = by == "provider"
+        self._sees_all = side.role == "provider"
+        self._state_id = side.state_id
 
     def _owner(self, request: Request) -> str | None:
         """Return the operator whose events are visible, None for all."""
@@ -57,13 +50,15 @@ class Outgoing:
 
     def _to_json(self, row: RowMapping) -> dict[str, Any]:
         """Return the delivery state of an event, for the provider with its operator."""
-        return ({"operator": row["operator"]} if self._sees_all else {}) | _to_json(row)
+        return ({"operator": row["operator"]} if self._sees_all else {}) | _to_json(
+            row, self._state_id
+        )
 
     def _with_body(self, row: RowMapping) -> dict[str, Any]:
         return {**self._to_json(row), "event": json.loads(bytes(row["body"]))}
 
     async def list(self, request: Request) -> Response:
-        """GET /event: 200 with the delivery state of events, newest first."""
+        """List events: 200 with the delivery state of events, newest first."""
         others = (OPERATOR,) if self._sees_all else ()
         given = read_parameters(request.query, "state", *others, "limit")
         state = choice("state", given["state"], STATES) if "state" in given else None
@@ -80,18 +75,18 @@ class Outgoing:
         return Response(status=200, body=dumps(await self._store.scan(request.operator, ask)))
 
     async def retrieve(self, request: Request) -> Response:
-        """GET /event/{id}: 200 with one event."""
+        """Read an event: 200 with one event."""
         read_parameters(request.query)
-        number, owner = request.path["eventId"], self._owner(request)
+        number, owner = next(iter(request.path.values())), self._owner(request)
         row = await self._store.read(lambda c: outbox.one(c, number, owner))
         if row is None:
             raise ApiError("notFound")
         return Response(status=200, body=dumps(self._with_body(row)))
 
     async def redeliver(self, request: Request) -> Response:
-        """POST /event/{id}/redelivery: 202 with the event, which waits for another attempt."""
+        """Redeliver an event: 202 with the event, which waits for another attempt."""
         read_parameters(request.query)
-        number, owner = request.path["eventId"], self._owner(request)
+        number, owner = next(iter(request.path.values())), self._owner(request)
 
         def job(connection: Connection) -> dict[str, Any]:
             """Schedule the event again."""
@@ -108,7 +103,7 @@ class Outgoing:
         return Response(status=202, body=dumps(body))
 
     async def purge(self, request: Request) -> Response:
-        """DELETE /event: 200 with the number of deleted events."""
+        """Purge events: 200 with the number of deleted events."""
         given = read_parameters(request.query, "before")
         if "before" not in given:
             raise ApiError("invalidQuery", sentence("give", name="before"))
@@ -117,11 +112,11 @@ class Outgoing:
         return Response(status=200, body=dumps({"purged": purged}))
 
 
-def _to_json(row: RowMapping) -> dict[str, Any]:
-    """Return the delivery state of an event."""
+def _to_json(row: RowMapping, state_id: str) -> dict[str, Any]:
+    """Return the delivery state of an event; `state_id` is the member that names its ticket."""
     members = {
         "id": row["id"],
-        "ticket": row["ticket"],
+        state_id: row["ticket"],
         "name": row["name"],
         "state": row["state"],
         "attempts": row["attempts"],

@@ -6,13 +6,13 @@ An operation is an async function from Request to Response. Bodies are parsed in
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
-
-import orjson
 
 from server.messages.catalogue import language_of, render, spoken
 from server.messages.en import token_error
 from server.problems import ApiError, error_body
+from server.validation import to_json
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -77,8 +77,6 @@ REVOKE_PATH: Final = "/oauth2/revoke"
 _OAUTH_PATHS: Final = frozenset({TOKEN_PATH, REVOKE_PATH})
 #: The headers that RFC 6749 (section 5.1) requires in every response of the token endpoint.
 UNCACHED: Final = {"Cache-Control": "no-store", "Pragma": "no-cache"}
-#: The challenge in a response to a client that is not authenticated.
-BASIC_CHALLENGE: Final = 'Basic realm="Trouble tickets", charset="UTF-8"'
 #: The OAuth error code and description, by status.
 _OAUTH_ERRORS: Final[dict[int, tuple[str, Message]]] = {
     401: ("invalid_client", token_error("unknown")),
@@ -95,27 +93,29 @@ _OAUTH_ERRORS: Final[dict[int, tuple[str, Message]]] = {
 _OAUTH_ERROR: Final = ("invalid_request", token_error("readable"))
 
 
-def refusal_at(path: str, error: ApiError, headers: Headers) -> Response:
-    """Return the error response to a request, in the form that its path requires."""
+def refusal_at(path: str, error: ApiError, headers: Headers, challenge: str = "") -> Response:
+    """Return the error response to a request, in the form that its path requires.
+
+    `challenge` is that of a 401 of the token endpoint.
+    """
     if path not in _OAUTH_PATHS:
         return refusal(error, headers)
     code, description = _OAUTH_ERRORS.get(error.status, _OAUTH_ERROR)
-    response = oauth_answer(code, description, language_of(headers), error.status)
+    response = oauth_answer(code, description, language_of(headers), challenge, error.status)
     return replace(response, headers={**error.headers, **response.headers})
 
 
 def oauth_answer(
-    code: str, description: Message, language: str, status: int | None = None
+    code: str, description: Message, language: str, challenge: str, status: int | None = None
 ) -> Response:
     """Return an OAuth 2.0 error (RFC 6749, section 5.2), by default with the status of its code."""
     status = status or (401 if code == "invalid_client" else 400)
     headers = {**UNCACHED, "Content-Type": JSON, **spoken(language)}
-    if status == 401:  # noqa: PLR2004
-        headers["WWW-Authenticate"] = BASIC_CHALLENGE
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = challenge
     body = {"error": code, "error_description": render(description, language)}
     return Response(status=status, headers=headers, body=dumps(body))
 
 
-def dumps(value: object) -> bytes:
-    """Return a value as one line of JSON."""
-    return orjson.dumps(value)
+#: Return a value as one line of JSON.
+dumps: Final = to_json

@@ -8,7 +8,7 @@ callback. The provider reads and removes the callbacks of all operators.
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import jsonschema_rs
@@ -16,35 +16,35 @@ import jsonschema_rs
 from server.api.http import Response, dumps
 from server.api.query import MOST, listed, read_parameters, whole
 from server.callback_address import LookUps, Policy, check
+from server.documents import body_schema
 from server.messages.en import sentence
 from server.problems import ApiError
+from server.profile.members import OPERATOR
 from server.storage import outbox, subscriptions
 from server.storage.operators import known
-from server.storage.ticket_query import DEFAULT_LIMIT, OPERATOR
+from server.storage.ticket_query import DEFAULT_LIMIT
 from server.storage.tickets import moment
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from sqlalchemy import Connection, RowMapping
 
     from server.api.http import Request
     from server.api.ticket_events import Events
     from server.config import Config
+    from server.profile.model import Side
     from server.storage.database import Database
-
-#: The schema of a body in the document.
-SHAPE: Final = "EventSubscriptionInput"
 
 
 class Hub:
-    """The operations of operators. `shapes` are the components/schemas of the document."""
+    """The operations of the operators' side."""
 
-    def __init__(  # noqa: PLR0913 - its collaborators
+    def __init__(
         self,
         store: Database,
         config: Config,
-        shapes: Mapping[str, Any],
+        side: Side,
         events: Events,
         wake: Callable[[], None],
         *,
@@ -55,10 +55,14 @@ class Hub:
         self._wake = wake
         self._policy = Policy.of(config)
         self._look_ups = look_ups or LookUps()
-        self._shape = jsonschema_rs.Draft202012Validator(dict(shapes[SHAPE]), validate_formats=True)
+        subscribing = side.find("subscribe")
+        self._path = "" if subscribing is None else subscribing.path
+        self._shape = jsonschema_rs.Draft202012Validator(
+            body_schema(side.document, subscribing), validate_formats=True
+        )
 
     async def register(self, request: Request) -> Response:
-        """POST /hub: 201 with the subscription, which replaces any earlier one."""
+        """Subscribe: 201 with the subscription, which replaces any earlier one."""
         body = request.body
         for error in self._shape.iter_errors(body):
             place = "".join(f"/{part}" for part in error.instance_path)
@@ -82,13 +86,13 @@ class Hub:
         await self._store.write(job)
         self._wake()
         shown = {name: value for name, value in row.items() if value is not None}
-        headers = {"Location": f"{request.base}/hub/{row['id']}"}
+        headers = {"Location": f"{request.base}{self._path}/{row['id']}"}
         return Response(status=201, headers=headers, body=dumps(shown))
 
     async def retrieve(self, request: Request) -> Response:
-        """GET /hub, or /hub/{id}: 200 with the subscription and its state."""
+        """Read the subscription: 200 with the subscription and its state."""
         read_parameters(request.query)
-        number = request.path.get("subscriptionId")
+        number = next(iter(request.path.values()), None)
         row = await self._store.read(
             lambda c: subscriptions.one(c, operator=request.operator, number=number)
         )
@@ -97,8 +101,8 @@ class Hub:
         return Response(status=200, body=dumps(_to_json(row)))
 
     async def unregister(self, request: Request) -> Response:
-        """DELETE /hub, or /hub/{id}: 204; the callback is removed."""
-        number = request.path.get("subscriptionId")
+        """Unsubscribe: 204; the callback is removed."""
+        number = next(iter(request.path.values()), None)
         if not await self._store.write(lambda c: outbox.unsubscribe(c, request.operator, number)):
             raise ApiError("notFound")
         return Response(status=204)
@@ -111,7 +115,7 @@ class AnyHub:
         self._store = store
 
     async def list(self, request: Request) -> Response:
-        """GET /hub: 200 with the subscriptions, ordered by operator."""
+        """List the subscriptions: 200 with the subscriptions, ordered by operator."""
         given = read_parameters(request.query, OPERATOR, "limit")
         names = frozenset(listed(OPERATOR, given[OPERATOR])) if OPERATOR in given else None
         most = whole("limit", given.get("limit", str(DEFAULT_LIMIT)), 1, MOST)
@@ -125,17 +129,17 @@ class AnyHub:
         return Response(status=200, body=dumps(await self._store.read(ask)))
 
     async def retrieve(self, request: Request) -> Response:
-        """GET /hub/{id}: 200 with a subscription and its state."""
+        """Read one subscription: 200 with a subscription and its state."""
         read_parameters(request.query)
-        number = request.path["subscriptionId"]
+        number = next(iter(request.path.values()))
         row = await self._store.read(lambda c: subscriptions.one(c, number=number))
         if row is None:
             raise ApiError("notFound")
         return Response(status=200, body=dumps(_with_operator(row)))
 
     async def unregister(self, request: Request) -> Response:
-        """DELETE /hub/{id}: 204; the callback of its operator is removed."""
-        number = request.path["subscriptionId"]
+        """Unsubscribe an operator: 204; the callback of its operator is removed."""
+        number = next(iter(request.path.values()))
 
         def job(connection: Connection) -> bool:
             """Remove the callback of any operator."""

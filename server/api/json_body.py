@@ -50,7 +50,7 @@ def without_mark(raw: bytes) -> bytes:
     return raw.removeprefix(BOM)
 
 
-def loads(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
+def loads(raw: bytes) -> Any:
     """Return the JSON value of a body.
 
     Raises ApiError(invalidBody) with the error and its line and column, and
@@ -156,7 +156,7 @@ def _is_faithful(raw: bytes, value: object) -> bool:
     return False
 
 
-def _parse_strictly(raw: bytes) -> Any:  # noqa: ANN401 - any JSON value
+def _parse_strictly(raw: bytes) -> Any:
     """Parse a body with the strict parser. Raises ApiError(invalidBody)."""
     try:
         text = raw.decode()
@@ -194,7 +194,7 @@ def _refuse_depth(raw: bytes) -> None:
             depth -= 1
 
 
-class _NotJSON(Exception):  # noqa: N818 - not raised to callers
+class _NotJSON(Exception):
     """The decoder read something that JSON does not allow; `offset` finds it in the text."""
 
     def __init__(self, message: Message, offset: Callable[[str], int]) -> None:

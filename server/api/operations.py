@@ -1,8 +1,8 @@
-"""The table of operations: which function answers each operationId, and for which side.
+"""The table of operations: which function does what (`x-does`), and for which side.
 
-Each document is one side: the operators' or the provider's. The server calls an operation in three
-steps, whichever layer received the request: `admit` checks the caller and the query, the layer
-reads the body, `answer` parses the body and calls the function.
+Each side of the profile has a document: the operators' or the provider's. The server calls an
+operation in three steps, whichever layer received the request: `admit` checks the caller and the
+query, the layer reads the body, `answer` parses the body and calls the function.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from server import documents
-from server.api import events as event_operations
 from server.api.check import Checker
+from server.api.events import Outgoing
 from server.api.hrefs import Hrefs
 from server.api.hub import AnyHub, Hub
 from server.api.json_body import loads
@@ -22,24 +22,23 @@ from server.api.ticket_events import Events
 from server.api.tickets import Tickets
 from server.problems import ApiError
 from server.validation import is_small
-from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from typing import Any
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from server.api.http import Operation, Request, Response
     from server.config import Config
+    from server.profile.model import Profile, Role, Side
     from server.storage.database import Database
-    from server.storage.operators import Operator, Role
+    from server.storage.operators import Operator
     from server.validation import Validation
 
 
-class Side(NamedTuple):
+class Calls(NamedTuple):
     """One document: the role of its callers, its base address and its functions by operationId.
 
     `with_body` and `with_query` list the operations that take a body and query parameters. The
-    operations in `public` need no credentials and parse their bodies themselves.
+    operations in `public` need no credentials, those in `unparsed` parse their bodies themselves.
     """
 
     role: Role
@@ -48,12 +47,13 @@ class Side(NamedTuple):
     with_body: frozenset[str]
     with_query: frozenset[str]
     public: frozenset[str]
+    unparsed: frozenset[str]
 
 
 class Operations:
     """The operations of all sides by operationId."""
 
-    def __init__(self, validation: Validation, sides: Iterable[Side]) -> None:
+    def __init__(self, validation: Validation, sides: Iterable[Calls]) -> None:
         self._validation = validation
         self._sides = {name: side for side in sides for name in side.functions}
 
@@ -86,7 +86,7 @@ class Operations:
 
     async def answer(self, name: str, request: Request) -> Response:
         """Parse the body of a request and call the operation. Raises ApiError."""
-        if self.takes_body(name) and not self.is_public(name):
+        if self.takes_body(name) and name not in self._sides[name].unparsed:
             request = await self._parsed(request)
         return await self._sides[name].functions[name](request)
 
@@ -104,61 +104,63 @@ class Operations:
 def operations_of(
     store: Database,
     config: Config,
-    specs: Sequence[Mapping[str, Any]],
+    profile: Profile,
     wake: Callable[[], None],
     validation: Validation,
 ) -> Operations:
-    """Return the operations of both documents; they call `wake` when they enqueue events."""
-    schemas = specs[0]["components"]["schemas"]
-    events = Events(shipped().matrix.lifecycle, schemas)
-    hrefs = Hrefs(config.path_prefix, documents.base_path(specs[0]))
-    known, most = documents.known(specs[0]), config.max_answer
-    shared = events, wake, validation, hrefs
-    tickets = Tickets(store, shipped(), *shared, known=known, most=most)
-    any_ticket = Tickets(
-        store, event_operations.book(), *shared, by="provider", known=known, most=most
-    )
-    hub, any_hub = Hub(store, config, schemas, events, wake), AnyHub(store)
-    own_event = event_operations.Outgoing(store, wake, by="operator")
-    event = event_operations.Outgoing(store, wake, by="provider")
-    functions: dict[Role, dict[str, Operation]] = {
-        "operator": {
-            "listTroubleTicket": tickets.list,
-            "createTroubleTicket": tickets.create,
-            "retrieveTroubleTicket": tickets.retrieve,
-            "patchTroubleTicket": tickets.patch,
-            "registerListener": hub.register,
-            "retrieveListener": hub.retrieve,
-            "retrieveListenerById": hub.retrieve,
-            "unregisterListener": hub.unregister,
-            "unregisterListenerById": hub.unregister,
-            "listOwnEvent": own_event.list,
-            "retrieveOwnEvent": own_event.retrieve,
-            "redeliverOwnEvent": own_event.redeliver,
-            "checkTroubleTicket": Checker(shipped(), config, validation).check,
-        },
-        "provider": {
-            "listAnyTroubleTicket": any_ticket.list,
-            "retrieveAnyTroubleTicket": any_ticket.retrieve,
-            "patchAnyTroubleTicket": any_ticket.patch,
-            "listAnyListener": any_hub.list,
-            "retrieveAnyListener": any_hub.retrieve,
-            "unregisterAnyListener": any_hub.unregister,
-            "listEvent": event.list,
-            "retrieveEvent": event.retrieve,
-            "redeliverEvent": event.redeliver,
-            "purgeEvent": event.purge,
-        },
-    }
-    sides = [
-        Side(
-            role=role,
-            base=config.path_prefix + documents.base_path(spec),
-            functions=by_name,
-            with_body=documents.with_body(spec),
-            with_query=documents.with_query(spec),
-            public=documents.public(spec),
+    """Return the operations of all sides; they call `wake` when they enqueue events."""
+    events, hrefs = Events(profile), Hrefs(config.path_prefix, profile)
+    functions: dict[Role, dict[str, Operation]] = {}
+    for side in profile.sides:
+        tickets = Tickets(
+            store,
+            profile,
+            side,
+            events=events,
+            wake=wake,
+            validation=validation,
+            hrefs=hrefs,
+            most=config.max_answer,
         )
-        for spec, (role, by_name) in zip(specs, functions.items(), strict=True)
-    ]
-    return Operations(validation, sides)
+        outgoing = Outgoing(store, wake, side)
+        functions[side.role] = {
+            "list": tickets.list,
+            "create": tickets.create,
+            "read": tickets.retrieve,
+            "change": tickets.patch,
+            "delete": tickets.delete,
+            "listEvents": outgoing.list,
+            "readEvent": outgoing.retrieve,
+            "redeliverEvent": outgoing.redeliver,
+            "purgeEvents": outgoing.purge,
+        }
+    hub, any_hub = Hub(store, config, profile.operator, events, wake), AnyHub(store)
+    functions["operator"] |= {
+        "subscribe": hub.register,
+        "readSubscription": hub.retrieve,
+        "unsubscribe": hub.unregister,
+        "check": Checker(profile.operator.book, config, validation).check,
+    }
+    if profile.provider is not None:
+        functions["provider"] |= {
+            "listSubscriptions": any_hub.list,
+            "readSubscription": any_hub.retrieve,
+            "unsubscribe": any_hub.unregister,
+        }
+    return Operations(
+        validation,
+        (_calls(side, functions[side.role], config.path_prefix) for side in profile.sides),
+    )
+
+
+def _calls(side: Side, functions: Mapping[str, Operation], prefix: str) -> Calls:
+    """Return the operations of a side by operationId."""
+    return Calls(
+        role=side.role,
+        base=prefix + side.base,
+        functions={each.id: functions[each.does] for each in side.operations},
+        with_body=documents.with_body(side.document),
+        with_query=documents.with_query(side.document),
+        public=documents.public(side.document),
+        unparsed=frozenset(each.id for each in side.all_of("check")),
+    )

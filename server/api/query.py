@@ -1,9 +1,9 @@
-"""Parse the query of GET /troubleTicket: filters, sort, page and fields.
+"""Parse the query of a list of tickets: filters, sort, page and fields.
 
-The tables FIELDS, OPERATOR_MEANINGS and OTHERS list the valid parameters. An unknown parameter,
+The profile's Listing, OPERATOR_MEANINGS and OTHERS list the valid parameters. An unknown parameter,
 member or enum value is rejected with the most similar valid one. MOST_* limit one query.
 
-The meaning of a query follows TMF630 part 1 and spec/openapi.yaml: AND joins parameters, OR joins
+The meaning of a query follows TMF630 part 1 and the document: AND joins parameters, OR joins
 the values of one parameter. A date without time is the whole day in UTC. A missing member equals no
 value.
 """
@@ -20,19 +20,16 @@ import re2  # type: ignore[import-untyped]
 
 from server.messages.en import near, sentence
 from server.problems import ApiError
+from server.profile.members import OPERATOR, OTHERS
 from server.storage.cursors import position_of
-from server.storage.tables import FILTERED
 from server.storage.ticket_query import (
     DEFAULT_LIMIT,
     EPOCH,
-    FIELDS,
     INSTANT,
     MICROSECOND,
     MOST_VALUES,
-    OPERATOR,
     OPERATOR_MEANINGS,
     Condition,
-    Known,
     Query,
     microseconds,
 )
@@ -40,7 +37,7 @@ from server.storage.ticket_query import (
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from server.storage.tables import Sort
+    from server.profile.model import Listing, Sort
     from server.storage.ticket_query import Range
     from ttrules.message import Message
 
@@ -56,8 +53,9 @@ _MOST_TOGETHER: Final = 2 * MOST_VALUES
 _DAY: Final = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _COMMA: Final = re.compile(r"(?<!\\),")
 _WHOLE: Final = re.compile(r"-?[0-9]{1,18}")
-_NAME: Final = re.compile(r"(@?[A-Za-z]+)(?:\.([A-Za-z]+))?")
-_SIGNED: Final = re.compile(r"(@?[A-Za-z]+)(>=|<=|==|=~|\*=|!=|>|<)=?(.*)", re.DOTALL)
+_DECIMAL: Final = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?")
+_NAME: Final = re.compile(r"(@?[A-Za-z_][A-Za-z0-9_-]*)(?:\.([A-Za-z]+))?")
+_SIGNED: Final = re.compile(r"(@?[A-Za-z_][A-Za-z0-9_-]*)(>=|<=|==|=~|\*=|!=|>|<)=?(.*)", re.DOTALL)
 
 #: The signs of TMF630 for operators.
 SIGNS: Final[dict[str, str]] = {
@@ -70,38 +68,35 @@ SIGNS: Final[dict[str, str]] = {
     "=~": "regex",
     "*=": "regex",
 }
-#: The parameters that are not filters.
-OTHERS: Final = ("fields", "sort", "offset", "limit", "cursor")
-ANY: Final = Known()
 
 
-def read_query(raw: bytes, known: Known = ANY, *, of_all: bool = False) -> Query:
+def read_query(raw: bytes, listing: Listing, *, of_all: bool = False) -> Query:
     """Return the Query of a query string; with `of_all` it may select operators.
 
     Raises ApiError(invalidQuery) for an unknown or duplicate parameter and for an invalid value.
     """
-    read = _Reading((*OTHERS, OPERATOR) if of_all else OTHERS, known)
+    read = _Reading((*OTHERS, OPERATOR) if of_all else OTHERS, listing)
     for part in raw.decode("utf-8", "replace").split("&"):
         if part:
-            read.take(*_split(part))
+            read.take(*_split(part, listing.filters))
     return read.query()
 
 
-def read_fields(raw: bytes, known: Known = ANY) -> frozenset[str] | None:
+def read_fields(raw: bytes, listing: Listing) -> frozenset[str] | None:
     """Return `fields` of a query for a single ticket; other parameters are rejected."""
     if not raw:
         return None
-    query = read_query(raw, known)
-    if query != Query(fields=query.fields):
+    query = read_query(raw, listing)
+    if query != Query(fields=query.fields, default=query.default):
         _refuse(sentence("only_fields"))
     return query.fields
 
 
-def _split(part: str) -> tuple[str, str, str]:
+def _split(part: str, filters: Collection[str]) -> tuple[str, str, str]:
     """Return the name, the operator and the raw value of a parameter."""
     name, _, value = part.partition("=")
     if (plain := _NAME.fullmatch(unquote(name))) is not None:
-        if plain[2] is None and value[:1] in {"=", "~"} and plain[1] in FIELDS:
+        if plain[2] is None and value[:1] in {"=", "~"} and plain[1] in filters:
             return plain[1], "eq" if value[0] == "=" else "regex", value[1:]
         return plain[1], plain[2] or "eq", value
     if (signed := _SIGNED.fullmatch(part)) is None:
@@ -110,7 +105,7 @@ def _split(part: str) -> tuple[str, str, str]:
             re.sub("%(?:3[c-e]|2a|21|7e)", _decoded, part, flags=re.IGNORECASE)
         )
     if signed is None:
-        _refuse_name(unquote(name))
+        _refuse_name(unquote(name), filters)
     return signed[1], SIGNS[signed[2]], signed[3]
 
 
@@ -121,9 +116,9 @@ def _decoded(match: re.Match[str]) -> str:
 class _Reading:
     """Collects the parameters of a query."""
 
-    def __init__(self, names: tuple[str, ...], known: Known) -> None:
+    def __init__(self, names: tuple[str, ...], listing: Listing) -> None:
         self._names = names
-        self._known = known
+        self._listing = listing
         self._values: dict[tuple[str, str], list[str]] = {}
         self._others: dict[str, str] = {}
 
@@ -133,20 +128,22 @@ class _Reading:
             if name in self._others:
                 _refuse(sentence("once", name=name))
             self._others[name] = unquote_plus(value)
-        elif name in FIELDS:
+        elif (member := self._listing.filters.get(name)) is not None:
             if operator not in OPERATOR_MEANINGS:
                 hint = near(operator, OPERATOR_MEANINGS)
                 _refuse(sentence("operator", name=name, operator=repr(operator[:64]), near=hint))
-            self._values.setdefault((FIELDS[name], operator), []).append(value)
+            self._values.setdefault((member, operator), []).append(value)
         else:
-            _refuse_name(name if operator == "eq" else f"{name}.{operator}")
+            whole_name = name if operator == "eq" else f"{name}.{operator}"
+            _refuse_name(whole_name, self._listing.filters)
 
     def query(self) -> Query:
         """Return the Query of all parameters."""
         others = self._others
         query = Query(
             conditions=tuple(self._conditions()),
-            sort=tuple(_sorting(others["sort"])) if "sort" in others else (),
+            sort=tuple(self._sorting(others["sort"])) if "sort" in others else (),
+            default=self._listing.order,
             offset=whole("offset", others.get("offset", "0"), 0, FARTHEST),
             limit=whole("limit", others.get("limit", str(DEFAULT_LIMIT)), 1, MOST),
             fields=self._fields(others["fields"]) if "fields" in others else None,
@@ -156,10 +153,10 @@ class _Reading:
             return query
         if "offset" in others:
             _refuse(sentence("cursor_or_offset"))
-        return replace(query, after=position_of(query, others["cursor"]))
+        return replace(query, after=position_of(query, others["cursor"], self._listing.sorts))
 
     def _fields(self, text: str) -> frozenset[str]:
-        members = self._known.members
+        members = self._listing.members
         names = listed("fields", text)
         for name in names:
             if members and name not in members:
@@ -174,7 +171,7 @@ class _Reading:
                 patterns += len(texts)
                 if patterns > MOST_PATTERNS:
                     _refuse(sentence("patterns", most=MOST_PATTERNS))
-                condition = _matching(member, texts)
+                condition = self._matching(member, texts)
                 instructions += sum(each.programsize for each in condition.patterns)
                 if instructions > MOST_INSTRUCTIONS:
                     _refuse(sentence("large_pattern", most=MOST_INSTRUCTIONS))
@@ -187,21 +184,32 @@ class _Reading:
         words = [word for each in lists for word in each]
         if len(words) > _MOST_TOGETHER or any(len(each) > MOST_VALUES for each in lists):
             _refuse(sentence("query_values", most=MOST_VALUES))
-        known = self._known.values.get(member)
+        known = self._listing.values.get(member)
         for word in words:
             if not word:
                 _refuse(sentence("empty", name=member))
             if known is not None:
                 choice(member, word, known)
-        ranges = tuple(_range(member, each) for each in words)
+        sort = self._listing.sorts[member]
+        ranges = tuple(_range(member, each, sort) for each in words)
         return Condition(member=member, operator=operator, ranges=ranges)
 
+    def _matching(self, member: str, texts: Iterable[str]) -> Condition:
+        if self._listing.sorts[member] != "text":
+            _refuse(sentence("no_text", name=member))
+        patterns = tuple(_pattern(member, unquote_plus(each)) for each in texts)
+        return Condition(member=member, operator="regex", patterns=patterns)
 
-def _matching(member: str, texts: Iterable[str]) -> Condition:
-    if FILTERED.get(member, "text") != "text":
-        _refuse(sentence("no_text", name=member))
-    patterns = tuple(_pattern(member, unquote_plus(each)) for each in texts)
-    return Condition(member=member, operator="regex", patterns=patterns)
+    def _sorting(self, text: str) -> Iterable[tuple[str, bool]]:
+        filters, seen = self._listing.filters, set()
+        for word in listed("sort", text):
+            name = word[1:] if word[0] in "+-" else word
+            if name not in filters:
+                _refuse(sentence("sort", name=repr(name[:64]), near=near(name, filters)))
+            member = filters[name]
+            if member not in seen:
+                seen.add(member)
+                yield member, word.startswith("-")
 
 
 def _alternatives(text: str) -> list[str]:
@@ -212,8 +220,7 @@ def _alternatives(text: str) -> list[str]:
     return [each.replace("\\,", ",") for each in _COMMA.split(text)]
 
 
-def _range(member: str, value: str) -> Range:
-    sort: Sort = FILTERED.get(member, "text")
+def _range(member: str, value: str, sort: Sort) -> Range:
     if "\0" in value:
         _refuse(sentence("nul_in", name=member))
     match sort:
@@ -223,6 +230,10 @@ def _range(member: str, value: str) -> Range:
             if _WHOLE.fullmatch(value) is None:
                 _refuse(sentence("whole", name=member))
             return int(value), int(value)
+        case "decimal":
+            if _DECIMAL.fullmatch(value) is None:
+                _refuse(sentence("decimal", name=member))
+            return float(value), float(value)
     return instants(member, value)
 
 
@@ -241,7 +252,7 @@ def instants(member: str, value: str) -> Range:
     return _refuse(sentence("instant", name=member))
 
 
-def _pattern(member: str, text: str) -> Any:  # noqa: ANN401 - re2 is untyped
+def _pattern(member: str, text: str) -> Any:
     if not text:
         _refuse(sentence("empty", name=member))
     if len(text) > LONGEST_PATTERN:
@@ -255,18 +266,6 @@ def _pattern(member: str, text: str) -> Any:  # noqa: ANN401 - re2 is untyped
         if "too large" in str(error):
             _refuse(sentence("large_pattern", most=MOST_INSTRUCTIONS))
         _refuse(sentence("pattern", name=member))
-
-
-def _sorting(text: str) -> Iterable[tuple[str, bool]]:
-    seen: set[str] = set()
-    for word in listed("sort", text):
-        name = word[1:] if word[0] in "+-" else word
-        if name not in FIELDS:
-            _refuse(sentence("sort", name=repr(name[:64]), near=near(name, FIELDS)))
-        member = FIELDS[name]
-        if member not in seen:
-            seen.add(member)
-            yield member, word.startswith("-")
 
 
 def read_parameters(raw: bytes, *names: str) -> dict[str, str]:
@@ -314,8 +313,8 @@ def whole(name: str, text: str, least: int, most: int) -> int:
     return int(text)
 
 
-def _refuse_name(name: str) -> NoReturn:
-    hint = near(name.partition(".")[0], (*FIELDS, *OTHERS))
+def _refuse_name(name: str, filters: Iterable[str]) -> NoReturn:
+    hint = near(name.partition(".")[0], (*filters, *OTHERS))
     _refuse(sentence("parameter", name=repr(name[:64]), near=hint))
 
 

@@ -1,8 +1,7 @@
 """The events that a change of a ticket raises, and their bodies.
 
-The triggers and the ticket members of each event come from spec/lifecycle.yaml. The members of the
-envelope are those of the event's schema in the document (TMF621 v4). Pure: the caller passes the
-time and the ids.
+The profile says which events exist, what raises each of them, what it carries and what its envelope
+is. Pure: the caller passes the time and the ids.
 """
 
 from __future__ import annotations
@@ -16,7 +15,9 @@ from server.problems import ApiError
 from server.storage.outbox import Event
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+    from server.profile.model import EventType, Profile
 
 #: The maximum size of an event in bytes; Standard Webhooks recommends less than 20 kB.
 LARGEST: Final = 20_000
@@ -25,20 +26,24 @@ CHOSEN_BY: Final = "eventType"
 
 
 class Events:
-    """The events of a lifecycle. `shapes` are the components/schemas of the document."""
+    """The events of a profile."""
 
-    def __init__(self, lifecycle: Mapping[str, Any], shapes: Mapping[str, Any]) -> None:
-        self._status = lifecycle["field"]
-        self._triggers: Mapping[str, Mapping[str, Any]] = lifecycle["events"]
-        self._carries: Mapping[str, list[str]] = lifecycle["carries"]
-        self._always: list[str] = lifecycle["always"]
-        self._members = {name: shapes[name]["properties"].keys() for name in self._triggers}
-        self._titles = {name: shapes[name]["description"] for name in self._triggers}
+    def __init__(self, profile: Profile) -> None:
+        cycle = profile.lifecycle
+        self._status = None if cycle is None else cycle.field
+        self._types = {each.name: each for each in profile.events}
+        self._always = profile.always
+        self._of = {
+            trigger: [each for each in profile.events if each.trigger.get(trigger)]
+            for trigger in ("created", "deleted")
+        }
+        self._outside = profile.resource.outside
+        self._root = profile.resource.root
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of all events."""
-        return tuple(self._triggers)
+        return tuple(self._types)
 
     def raised(self, before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, list[str]]:
         """Return the events between two states of a ticket: the members of each, by name."""
@@ -49,13 +54,14 @@ class Events:
         ]
         found: dict[str, list[str]] = {}
         if self._status in changed:
-            for name, trigger in self._triggers.items():
-                if trigger.get("any") or trigger.get("to") == after[self._status]:
-                    found[name] = self._carries[name]
+            for each in self._types.values():
+                is_raised = each.trigger.get("any") or each.trigger.get("to") == after[self._status]
+                if is_raised and each.carries is not None:
+                    found[each.name] = [*each.carries]
         reported = {member for members in found.values() for member in members}
         others = [each for each in changed if each not in reported and each not in self._always]
-        for name, trigger in self._triggers.items():
-            if trigger.get("other") and others:
+        for name, each in self._types.items():
+            if each.trigger.get("other") and others:
                 found[name] = others
         return found
 
@@ -69,33 +75,56 @@ class Events:
     ) -> Iterator[Event]:
         """Yield the events between two states of a ticket, in the order of the lifecycle."""
         for name, members in self.raised(before, after).items():
-            number = new_id()
-            envelope = {
-                "eventId": number,
-                "eventTime": now,
-                "eventType": name,
-                "title": self._titles[name],
-                "domain": "TroubleTicket",
-                "timeOcurred": after.get("lastUpdate", now),
-            }
-            about = {"id": after["id"], "href": after["href"]}
-            if "correlationId" in after:
-                about["correlationId"] = after["correlationId"]
-            if members is not self._carries.get(name):
-                about["fieldPath"] = ",".join(members)
-            known = self._members[name]
-            envelope.update((key, value) for key, value in about.items() if key in known)
-            yield Event(number, name, self._body(envelope, members, after))
+            yield self._event(self._types[name], members, after, now, new_id())
+
+    def of(
+        self, trigger: str, ticket: Mapping[str, Any], *, now: str, new_id: Callable[[], str]
+    ) -> Iterator[Event]:
+        """Yield the events of a ticket that is created or deleted, as `trigger` says."""
+        for each in self._of[trigger]:
+            yield self._event(each, each.carries or (), ticket, now, new_id())
+
+    def _event(
+        self,
+        kind: EventType,
+        members: Sequence[str],
+        ticket: Mapping[str, Any],
+        now: str,
+        number: str,
+    ) -> Event:
+        values = {
+            "identifier": number,
+            "raised": now,
+            "changed": now,
+            "name": kind.name,
+            "title": kind.title,
+            "entity": self._root,
+        }
+        if kind.carries is None:
+            values["fields"] = ",".join(members)
+        envelope: dict[str, Any] = {}
+        for member, source in kind.envelope:
+            value = ticket.get(source[1:]) if source[0] == "/" else values.get(source)
+            if value is not None:
+                envelope[member] = value
+        return Event(number, kind.name, self._body(kind, envelope, members, ticket))
 
     def _body(
-        self, envelope: dict[str, Any], members: list[str], ticket: Mapping[str, Any]
+        self,
+        kind: EventType,
+        envelope: dict[str, Any],
+        members: Iterable[str],
+        ticket: Mapping[str, Any],
     ) -> bytes:
         """Return the body of an event; members that exceed the size limit are omitted."""
         always = {name: ticket[name] for name in self._always if name in ticket}
-        carried = {name: _slim(ticket[name]) for name in members if name in ticket}
+        shown = {name: self._outside(name, ticket[name]) for name in members if name in ticket}
+        carried = {name: value for name, value in shown.items() if value is not None}
         while True:
-            event = {**envelope, "event": {"troubleTicket": {**always, **carried}}}
-            body = dumps(event)
+            event: dict[str, Any] = {**always, **carried}
+            for name in reversed(kind.resource):
+                event = {name: event}
+            body = dumps({**envelope, **event})
             if len(body) < LARGEST or not carried:
                 return body
             del carried[max(carried, key=lambda name: len(dumps(carried[name])))]
@@ -112,7 +141,7 @@ class Events:
             raise ApiError("invalidBody", sentence("query", name=CHOSEN_BY))
         chosen = [name.strip() for _, value in pairs for name in value.split(",")]
         for name in chosen:
-            if name not in self._triggers:
+            if name not in self._types:
                 raise ApiError("invalidBody", sentence("event", near=near(name, self.names)))
         return frozenset(chosen)
 
@@ -125,15 +154,3 @@ class Events:
             return self.wanted(query)
         except ApiError:
             return frozenset(self.names)
-
-
-def _slim(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return a member without the contents of attachments, which events never contain."""
-    if isinstance(value, list):
-        return [
-            {name: each for name, each in item.items() if name != "content"}
-            if isinstance(item, dict)
-            else item
-            for item in value
-        ]
-    return value

@@ -1,9 +1,9 @@
-"""The operations on tickets: read, let ttrules validate, store.
+"""The operations on tickets, the resources of the profile: read, let ttrules validate, store.
 
-This module contains no rule of the matrix. It fills in the members that the provider owns (id,
-href, dates, the first status, the dates of new notes), removes members that the process does not
-support, and names them in a header. Every change is one job of the database. Every query contains
-the id of the operator, so a ticket of another operator is not found; the provider sees all tickets.
+This module contains no rule of the matrix and no member. It fills in the members that the profile
+names, removes members that the process does not support, and names them in a header. Every change
+is one job of the database. Every query contains the id of the operator, so a ticket of another
+operator is not found; the provider sees all tickets.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias, TypeVar
 from uuid import UUID, uuid4
 
 import ttrules
+from server.api import filling
 from server.api.http import JSON_PATCH, Response, dumps
-from server.api.query import ANY, read_fields, read_query
+from server.api.query import read_fields, read_parameters, read_query
 from server.api.wrappers import wrapper_hint
 from server.messages.en import sentence
 from server.problems import ApiError
@@ -41,17 +42,16 @@ if TYPE_CHECKING:
     from server.api.hrefs import Hrefs
     from server.api.http import Request
     from server.api.ticket_events import Events
+    from server.profile.model import Profile, Side
     from server.storage.database import Database
     from server.storage.engines import Deadline
-    from server.storage.operators import Role
     from server.storage.outbox import Event
-    from server.storage.ticket_query import Known, Query
+    from server.storage.ticket_query import Query
     from server.storage.tickets import Stored
     from server.validation import Validation
-    from ttrules import Change, Finding, Report, Rulebook
+    from ttrules import Change, Finding, Report
 
-#: The header that names the members that were not stored, and its maximum length.
-UNSUPPORTED: Final = "Ticket-Unsupported-Members"
+#: The maximum length of the header that names the members that were not stored.
 _MOST_NAMED: Final = 4_096
 #: How long the response to an Idempotency-Key is stored, in microseconds.
 KEPT_FOR: Final = 24 * 3_600 * 1_000_000
@@ -70,44 +70,46 @@ T = TypeVar("T")
 
 
 class Tickets:
-    """The operations on tickets with a database and a rulebook.
+    """The operations of a side on tickets, with a database.
 
-    `wake` is called when events are to be delivered. `by` is the role of the callers: operators
-    access their own tickets, the provider all of them. `hrefs` are the URLs of tickets, `known` are
-    the members and values of a ticket in the document, `most` is the maximum size of a page in
+    `wake` is called when events are to be delivered. Operators access their own tickets, the
+    provider all of them. `hrefs` are the URLs of tickets, `most` is the maximum size of a page in
     bytes.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 - its collaborators
+    def __init__(
         self,
         store: Database,
-        book: Rulebook,
+        profile: Profile,
+        side: Side,
+        *,
         events: Events,
         wake: Callable[[], None],
         validation: Validation,
         hrefs: Hrefs,
-        *,
-        by: Role = "operator",
-        known: Known = ANY,
         most: int = ticket_rows.LARGEST_PAGE,
     ) -> None:
         self._store = store
+        self._rows = store.rows
         self._validation = validation
-        self._book = book
+        self._book = side.book
         self._events = events
         self._wake = wake
         self._hrefs = hrefs
-        self._by: Role = by
-        self._known = known
+        self._side = side
         self._most = most
-        self._sees_all = by == "provider"
-        assert book.lifecycle is not None, "tickets have statuses"
-        self._initial = book.lifecycle.initial
-        self._members = frozenset(book.matrix.root_fields)
+        self._sees_all = side.role == "provider"
+        self._resource = profile.resource
+        self._filling = profile.resource.filling
+        self._path = _list_path(side)
+        cycle = profile.lifecycle
+        self._status = None if cycle is None else cycle.field
+        self._first = {} if cycle is None else {cycle.field: cycle.initial}
+        self._members = frozenset(side.book.matrix.root_fields)
         self._answering: set[tuple[str, str]] = set()
 
     async def create(self, request: Request) -> Response:
-        """POST /troubleTicket: 201 with the whole ticket."""
+        """Create a ticket: 201 with the whole ticket."""
         key = request.headers.get("idempotency-key")
         if key is None:
             return await self._create(request, None)
@@ -134,7 +136,7 @@ class Tickets:
             )
             if earlier is not None:
                 return self._repeated(earlier, fingerprint)
-        row, response = await self._run(request, partial(self._created, request))
+        row, response, raised = await self._run(request, partial(self._created, request))
 
         def job(connection: Connection) -> Response:
             if key is not None:
@@ -152,20 +154,30 @@ class Tickets:
                     if earlier is None:
                         raise ApiError("conflict", sentence("key_in_use"))
                     return self._repeated(earlier, fingerprint)
-            ticket_rows.insert(connection, request.operator, row)
+            self._rows.insert(connection, request.operator, row)
+            if raised:
+                now = ticket_rows.micros(request.now)
+                self._enqueue_events(connection, request.operator, row.number, 1, raised, now)
             return response
 
-        return await self._store.write(job)
+        stored = await self._store.write(job)
+        if raised:
+            self._wake()
+        return stored
 
-    def _created(self, request: Request) -> tuple[ticket_rows.Row, Response]:
-        """Return the new ticket of a body, and the response. Raises ApiError."""
+    def _created(self, request: Request) -> tuple[ticket_rows.Row, Response, Sequence[Event]]:
+        """Return the new ticket of a body, the response and the events. Raises ApiError."""
         report = _validated(lambda: self._book.validate_new(request.body))
         if not report.valid:
             raise self._not_met(request.body, report)
         assert report.process is not None, "a valid ticket names its process"
         ticket = self._new(request, self._book.accepted(request.body, report.process))
-        response = _response(201, ticket, 1, report.warnings, Location=ticket["href"])
-        return ticket_rows.row_of(ticket), response
+        row = self._rows.row_of(ticket)
+        location = self._hrefs.of(row.number)
+        response = self._response(201, ticket, 1, report.warnings, Location=location)
+        now = stamp(request.now)
+        raised = [*self._events.of("created", ticket, now=now, new_id=new_event_id)]
+        return row, response, raised
 
     async def _run(self, request: Request, work: Callable[[], T], *, is_small: bool = True) -> T:
         """Return what `work` returns; a large body is handled in a thread."""
@@ -174,14 +186,14 @@ class Tickets:
         return await self._validation.run(request.operator, work)
 
     async def retrieve(self, request: Request) -> Response:
-        """GET /troubleTicket/{id}: 200 with the ticket or its selected members."""
-        fields = read_fields(request.query, self._known)
-        whole = fields is None or "attachment" in fields
+        """Read a ticket: 200 with the ticket or its selected members."""
+        fields = read_fields(request.query, self._side.listing)
+        whole = fields is None or not self._resource.apart.keys().isdisjoint(fields)
 
         def ask(connection: Connection) -> tuple[Stored, Sequence[str]]:
             """Read the ticket, and for the provider the name of its operator."""
             _, stored = self._found(connection, request, whole=whole)
-            return stored, self._owners(connection, [request.path["troubleTicketId"]])
+            return stored, self._owners(connection, [_number(request)])
 
         stored, owners = await self._store.read(ask, by_key=True)
         headers = {"ETag": etag(stored.version)}
@@ -194,43 +206,99 @@ class Tickets:
 
     def _shown(self, stored: Stored, fields: frozenset[str] | None, owners: Sequence[str]) -> bytes:
         """Return a ticket as JSON, or its selected members."""
-        return _selected([self._hrefs.added(stored.document())], fields, owners)[0]
+        return self._selected([self._hrefs.added(stored.document())], fields, owners)[0]
 
     async def list(self, request: Request) -> Response:
-        """GET /troubleTicket: 200 with a page of tickets and their total number."""
-        query = read_query(request.query, self._known, of_all=self._sees_all)
+        """List tickets: 200 with a page of tickets and their total number."""
+        query = read_query(request.query, self._side.listing, of_all=self._sees_all)
         operator = None if self._sees_all else request.operator
 
         def ask(
             connection: Connection, deadline: Deadline
         ) -> tuple[ticket_rows.Page, Sequence[str]]:
             """Read the page, and for the provider the names of the operators."""
-            page = ticket_rows.page(connection, operator, query, most=self._most, deadline=deadline)
-            numbers = [json.loads(each)["id"] for each in page.tickets] if self._sees_all else []
-            return page, self._owners(connection, numbers)
+            page = self._rows.page(
+                connection,
+                operator,
+                query,
+                always=self._side.listing.always,
+                most=self._most,
+                deadline=deadline,
+            )
+            return page, self._owners(connection, page.numbers)
 
         page, owners = await self._store.scan(request.operator, ask)
-        texts = _selected([self._hrefs.added(each) for each in page.tickets], None, owners)
+        texts: Sequence[bytes] = [self._hrefs.added(each) for each in page.tickets]
+        # The identifier and the URL are there even if nobody asked for them.
+        fields = None if query.fields is None or self._has_own(query.fields) else query.fields
+        texts = self._selected(texts, fields, owners)
         headers = {
             "X-Total-Count": str(page.total),
             "X-Result-Count": str(len(page.tickets)),
-            "Link": _links(request, query, page),
+            "Link": _links(request, self._path, query, page),
         }
         return Response(status=200, headers=headers, body=b"[" + b",".join(texts) + b"]")
 
     async def patch(self, request: Request) -> Response:
-        """PATCH /troubleTicket/{id}: 200 with the whole changed ticket."""
+        """Change a ticket: 200 with the whole changed ticket."""
         if isinstance(request.body, list) is not (request.media_type == JSON_PATCH):
             kind = "operations" if request.media_type == JSON_PATCH else "object"
             raise ApiError("invalidBody", sentence(kind, media_type=request.media_type))
-        async with self._validation.lock(request.path["troubleTicketId"]):
+        async with self._validation.lock(_number(request)):
             response = await self._patch(request)
         self._wake()
         return response
 
+    async def delete(self, request: Request) -> Response:
+        """Delete a ticket: 204."""
+        read_parameters(request.query)
+
+        def job(connection: Connection) -> bool:
+            """Delete the ticket and enqueue the events; return whether it still had its version."""
+            if not self._rows.delete(connection, owner, before, _number(request)):
+                return False
+            if raised:
+                version = before.version + 1
+                now = ticket_rows.micros(request.now)
+                self._enqueue_events(connection, owner, _number(request), version, raised, now)
+            return True
+
+        for pause in _PAUSES:
+            owner, before = await self._store.read(
+                lambda c: self._found(c, request, whole=True), by_key=True
+            )
+            wanted = request.headers.get("if-match")
+            if wanted is not None and not _names(wanted, before.version, "if_match"):
+                raise ApiError("preconditionFailed")
+            ticket = json.loads(self._hrefs.added(before.document()))
+            now = stamp(request.now)
+            raised = [*self._events.of("deleted", ticket, now=now, new_id=new_event_id)]
+            if await self._store.write(job):
+                self._wake()
+                return Response(status=204)
+            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
+        raise ApiError("unavailable", headers={"Retry-After": "1"})
+
     def _owners(self, connection: Connection, numbers: Sequence[str]) -> Sequence[str]:
         """Return the operators of tickets for the provider; an empty list for an operator."""
-        return ticket_rows.owners(connection, numbers) if self._sees_all else []
+        return self._rows.owners(connection, numbers) if self._sees_all else []
+
+    def _has_own(self, fields: frozenset[str]) -> bool:
+        """Return whether a selection of members has the identifier and the URL."""
+        shown = fields | self._side.listing.always
+        url = self._resource.url
+        return self._resource.identifier in shown and (url is None or url in shown)
+
+    def _selected(
+        self, texts: Sequence[bytes], fields: frozenset[str] | None, owners: Sequence[str]
+    ) -> Sequence[bytes]:
+        """Return documents with their selected members and, for the provider, their owners."""
+        if fields is not None:
+            shown = fields | self._side.listing.always
+            texts = [dumps(select_fields(json.loads(text), shown)) for text in texts]
+        if not owners:
+            return texts
+        return [ticket_rows.owned(name, text) for name, text in zip(owners, texts, strict=True)]
 
     async def _patch(self, request: Request) -> Response:
         """Change the ticket; retry with its new version if another process changes it meanwhile.
@@ -242,7 +310,7 @@ class Tickets:
         def ask(connection: Connection) -> tuple[str, Stored, Sequence[str]]:
             """Read the ticket, and for the provider the name of its operator."""
             found = self._found(connection, request, whole=True)
-            return (*found, self._owners(connection, [request.path["troubleTicketId"]]))
+            return (*found, self._owners(connection, [_number(request)]))
 
         change: _Changed | None = None
         for pause in _PAUSES:
@@ -258,7 +326,7 @@ class Tickets:
             if change.row is None or await self._store.write(
                 partial(self._store_change, request, owner, change)
             ):
-                (body,) = _selected([change.response.body], None, owners)
+                (body,) = self._selected([change.response.body], None, owners)
                 return replace(change.response, body=body)
             await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
         raise ApiError("unavailable", headers={"Retry-After": "1"})
@@ -270,9 +338,9 @@ class Tickets:
 
         Raises ApiError(notFound). For `whole` see storage.tickets.one.
         """
-        number = request.path["troubleTicketId"]
-        owner = ticket_rows.owner(connection, number) if self._sees_all else request.operator
-        found = owner and ticket_rows.one(connection, owner, number, whole=whole)
+        number = _number(request)
+        owner = self._rows.owner(connection, number) if self._sees_all else request.operator
+        found = owner and self._rows.one(connection, owner, number, whole=whole)
         if not owner or not found:
             raise ApiError("notFound")
         return owner, found
@@ -282,61 +350,78 @@ class Tickets:
         if earlier.fingerprint != fingerprint:
             raise ApiError("keyReused")
         body = self._hrefs.added(earlier.body)
-        headers = {**earlier.headers, "Location": json.loads(body)["href"]}
+        number = json.loads(body)[self._resource.identifier]
+        headers = {**earlier.headers, "Location": self._hrefs.of(number)}
         return Response(status=earlier.status, headers=headers, body=body)
 
     def _changed(self, request: Request, stored: Stored) -> _Changed:
         """Return the change that a request makes of a ticket. Raises ApiError."""
         before = json.loads(self._hrefs.added(stored.document()))
-        # The clock may have been set back since the last change.
-        moment = max(request.now, datetime.fromisoformat(before["lastUpdate"]))
-        before["href"] = self._hrefs.as_sent(before["id"], request.body)
-        change = _validated(lambda: self._book.validate_change(before, request.body, by=self._by))
+        number, url = before[self._resource.identifier], self._resource.url
+        moment = self._moment(request, before)
+        if url is not None:
+            before[url] = self._hrefs.as_sent(number, request.body)
+        change = _validated(
+            lambda: self._book.validate_change(before, request.body, by=self._side.role)
+        )
         after = self._after(before, change, request, moment)
-        before["href"] = after["href"] = self._hrefs.of(after["id"])
+        if url is not None:
+            before[url] = after[url] = self._hrefs.of(number)
         is_change = after != before
         version = stored.version + is_change
-        response = _response(200, after, version, change.report.warnings)
+        response = self._response(200, after, version, change.report.warnings)
         if not is_change:
             return _Changed(stored, response)
-        raised = self._events.between(before, after, now=stamp(moment), new_id=lambda: str(uuid4()))
-        return _Changed(stored, response, ticket_rows.row_of(after), tuple(raised))
+        raised = self._events.between(before, after, now=stamp(moment), new_id=new_event_id)
+        return _Changed(stored, response, self._rows.row_of(after), tuple(raised))
+
+    def _moment(self, request: Request, before: Ticket) -> datetime:
+        """Return the time of a change, which is not before that of the last change.
+
+        The clock may have been set back since then.
+        """
+        last = before.get(self._resource.moment or "")
+        return request.now if last is None else max(request.now, datetime.fromisoformat(last))
 
     def _store_change(
         self, request: Request, owner: str, change: _Changed, connection: Connection
     ) -> bool:
         """Store a change and its events; return False if the ticket has changed meanwhile."""
         before, row = change.before, change.row
-        if row is None or not ticket_rows.update(connection, owner, row, before):
+        if row is None or not self._rows.update(connection, owner, row, before):
             return False
-        self._enqueue_events(connection, owner, change, ticket_rows.micros(request.now))
+        now = ticket_rows.micros(request.now)
+        self._enqueue_events(connection, owner, row.number, before.version + 1, change.raised, now)
         return True
 
-    def _enqueue_events(
-        self, connection: Connection, owner: str, change: _Changed, now: int
+    def _enqueue_events(  # noqa: PLR0917 - the columns of a row
+        self,
+        connection: Connection,
+        owner: str,
+        number: str,
+        version: int,
+        raised: Sequence[Event],
+        now: int,
     ) -> None:
         """Enqueue the events of a change that the subscription of its owner selects."""
         has_address, query = outbox.query_of(connection, owner)
-        if has_address and change.row is not None:
+        if has_address:
             wanted = self._events.heard(query)
-            raised = [each for each in change.raised if each.name in wanted]
-            version = change.before.version + 1
-            outbox.enqueue(connection, owner, change.row.number, version, raised=raised, now=now)
+            chosen = [each for each in raised if each.name in wanted]
+            outbox.enqueue(connection, owner, number, version, raised=chosen, now=now)
 
     def _new(self, request: Request, sent: Ticket) -> Ticket:
-        """Return a new ticket: the sent members and those that the provider fills in."""
+        """Return a new ticket: the sent members and those that are filled in."""
         number, now = new_number(request.now), stamp(request.now)
-        return {
-            "id": number,
-            "href": self._hrefs.of(number),
-            **_with_notes(sent, now),
-            "status": self._initial,
-            "creationDate": now,
-            "lastUpdate": now,
-            "statusChangeDate": now,
-        }
+        return filling.created(
+            self._filling,
+            {**sent, **self._first},
+            number=number,
+            url=self._hrefs.of(number),
+            now=now,
+        )
 
-    def _not_met(self, body: Any, report: Report) -> ApiError:  # noqa: ANN401 - any JSON value
+    def _not_met(self, body: Any, report: Report) -> ApiError:
         """Return the error for an invalid body; if it wraps a ticket, the message says where."""
         return ApiError(
             "requirementsNotMet",
@@ -353,26 +438,34 @@ class Tickets:
                 raise ApiError("transitionNotAllowed", violations=violations)
             raise self._not_met(request.body, change.report)
         now = stamp(moment)
-        after = _with_notes(change.ticket, now)
-        if after == before:
-            return before
-        if after["status"] != before["status"]:
-            after["statusChangeDate"] = now
-            if after["status"] == "resolved":
-                after["resolutionDate"] = now
-        after["lastUpdate"] = now
+        after = filling.with_items(self._filling, change.ticket, before, now)
+        if after != before:
+            filling.changed(self._filling, before, after, status=self._status, now=now)
         return after
 
+    def _response(
+        self, status: int, ticket: Ticket, version: int, warnings: Iterable[Finding], **headers: str
+    ) -> Response:
+        headers["ETag"] = etag(version)
+        if self._side.unsupported is not None and (named := dropped(warnings)):
+            headers[self._side.unsupported] = _named(named)
+        return Response(status=status, headers=headers, body=dumps(ticket))
 
-def _selected(
-    texts: list[bytes], fields: frozenset[str] | None, owners: Sequence[str]
-) -> list[bytes]:
-    """Return documents with their selected members and, for the provider, their owners."""
-    if fields is not None:
-        texts = [dumps(select_fields(json.loads(text), fields)) for text in texts]
-    if not owners:
-        return texts
-    return [ticket_rows.owned(name, text) for name, text in zip(owners, texts, strict=True)]
+
+def _number(request: Request) -> str:
+    """Return the id in the path: its only parameter."""
+    return next(iter(request.path.values()))
+
+
+def _list_path(side: Side) -> str:
+    """Return the path of the list."""
+    found = side.find("list")
+    return "" if found is None else found.path
+
+
+def new_event_id() -> str:
+    """Return an id for an event."""
+    return str(uuid4())
 
 
 class _Changed(NamedTuple):
@@ -424,17 +517,6 @@ def dropped(warnings: Iterable[Finding]) -> list[str]:
     return [each.pointer for each in warnings if each.code in {"not_supported", "unknown_field"}]
 
 
-def _with_notes(ticket: Ticket, now: str) -> Ticket:
-    """Return a ticket with an id and a date, which the provider assigns, in each new note."""
-    if "note" not in ticket:
-        return dict(ticket)
-    notes = [
-        note if "notedate" in note else {"id": str(uuid4()), **note, "notedate": now}
-        for note in ticket["note"]
-    ]
-    return {**ticket, "note": notes}
-
-
 def etag(version: int) -> str:
     """Return the strong entity tag of a ticket's version (RFC 9110, section 8.8.3)."""
     return f'"{version}"'
@@ -462,15 +544,6 @@ def _is_known(request: Request, version: int) -> bool:
     return tags is not None and _names(tags, version, "if_none_match")
 
 
-def _response(
-    status: int, ticket: Ticket, version: int, warnings: Iterable[Finding], **headers: str
-) -> Response:
-    headers["ETag"] = etag(version)
-    if named := dropped(warnings):
-        headers[UNSUPPORTED] = _named(named)
-    return Response(status=status, headers=headers, body=dumps(ticket))
-
-
 def _named(pointers: list[str]) -> str:
     """Return pointers as a list for a header, percent-encoded where necessary."""
     # Imported here because few tickets contain unsupported members.
@@ -488,7 +561,7 @@ def _named(pointers: list[str]) -> str:
     return ", ".join(words)
 
 
-def _links(request: Request, query: Query, page: ticket_rows.Page) -> str:
+def _links(request: Request, path: str, query: Query, page: ticket_rows.Page) -> str:
     """Return the Link header of a page (RFC 8288): `next` by a cursor, all others by offset."""
     given = [part for part in request.query.decode("latin-1").split("&") if part]
     rest = [part for part in given if part.partition("=")[0] not in {"offset", "limit", "cursor"}]
@@ -497,7 +570,7 @@ def _links(request: Request, query: Query, page: ticket_rows.Page) -> str:
         # A URL within <> must not contain these characters.
         address = "&".join([*rest, *places, f"limit={query.limit}"])
         address = address.replace("<", "%3C").replace(">", "%3E").replace('"', "%22")
-        return f'<{request.base}/troubleTicket?{address}>; rel="{relation}"'
+        return f'<{request.base}{path}?{address}>; rel="{relation}"'
 
     last = max(0, (page.total - 1) // query.limit * query.limit)
     if query.after is None:

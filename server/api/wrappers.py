@@ -28,7 +28,7 @@ def wrapper_hint(body: object, members: AbstractSet[str]) -> Message | None:
     if isinstance(body, str) and body.lstrip()[:1] in {"{", "["}:
         return sentence("json_string")
     if isinstance(body, list) and len(body) > 1:
-        return sentence("one_ticket")
+        return sentence("one_object")
     place = ""
     for _ in range(_MOST):
         if isinstance(body, list) and len(body) == 1:

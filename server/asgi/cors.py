@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 from starlette.middleware.cors import CORSMiddleware
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from server.asgi.limits import App, Receive, Scope, Send
     from server.asgi.routing import Routes
@@ -24,15 +24,19 @@ _REQUEST_HEADERS: Final = (
 #: The response headers that such a page may read.
 _RESPONSE_HEADERS: Final = (
     *("Accept-Patch", "Allow", "Content-Language", "ETag", "Link", "Location", "Retry-After"),
-    *("Ticket-Unsupported-Members", "WWW-Authenticate", "X-Request-Id"),
-    *("X-Result-Count", "X-Total-Count"),
+    *("WWW-Authenticate", "X-Request-Id", "X-Result-Count", "X-Total-Count"),
 )
 
 
 class Cors:
-    """An ASGI layer that adds the CORS headers to the answers of the API."""
+    """An ASGI layer that adds the CORS headers to the answers of the API.
 
-    def __init__(self, app: App, origins: Sequence[str], routes: Routes) -> None:
+    `headers` are further response headers that a page may read.
+    """
+
+    def __init__(
+        self, app: App, origins: Sequence[str], routes: Routes, headers: Iterable[str]
+    ) -> None:
         self._app = app
         self._routes = routes
         self._shared = CORSMiddleware(
@@ -40,7 +44,7 @@ class Cors:
             allow_origins=origins,
             allow_methods=("GET", "POST", "PATCH", "DELETE"),
             allow_headers=_REQUEST_HEADERS,
-            expose_headers=_RESPONSE_HEADERS,
+            expose_headers=sorted({*_RESPONSE_HEADERS, *headers}),
         )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,7 +1,7 @@
 """The fast path: an optional layer that answers operations on the event loop.
 
 Connexion and Flask pass each request to a thread and back, which costs more than most operations
-do. This layer stands before them and answers a request with the same functions: the route comes
+do. This layer is in front of them and answers a request with the same functions: the route comes
 from the routing table, credentials are checked by `Auth.caller` as in Connexion's security, and
 `Operations` does the rest. It passes on every request that it does not recognise: pages, and bodies
 without one of the media types of the operation. The setting TTR_FAST_PATH removes the layer; the

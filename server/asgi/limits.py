@@ -14,6 +14,7 @@ import logging
 import re
 import secrets
 import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 from server.api.http import FORM, refusal_at
@@ -254,7 +255,7 @@ class _Exchange:
         if MATCH not in self._scope:
             return
         types, method = self._scope[MATCH].route.media_types, self._scope["method"]
-        is_unsupported = status == 415  # noqa: PLR2004
+        is_unsupported = status == HTTPStatus.UNSUPPORTED_MEDIA_TYPE
         if "PATCH" in types and (is_unsupported or method == "PATCH"):
             yield b"accept-patch", types["PATCH"].encode()
         if is_unsupported and method in types:
@@ -273,7 +274,7 @@ class _Exchange:
         operation = self._noted.get("operation", "none")
         self._limits.metrics.answered(operation, self.status, seconds)
         # Successful probes would fill the log.
-        is_quiet = self._path.startswith(_PROBES) and self.status < 400  # noqa: PLR2004
+        is_quiet = self._path.startswith(_PROBES) and self.status < HTTPStatus.BAD_REQUEST
         level = logging.DEBUG if is_quiet else logging.INFO
         if access.isEnabledFor(level):
             fields = {

@@ -57,7 +57,7 @@ class _Transport:
         self.is_closing = transport.is_closing
         self.close = connection.finish
 
-    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute
+    def __getattr__(self, name: str) -> Any:
         """Return an attribute of the given transport."""
         return getattr(self._transport, name)
 

@@ -24,15 +24,15 @@ if TYPE_CHECKING:
     from werkzeug.routing import Rule
 
     from server.config import Config
+    from server.profile.model import Side
     from ttrules.message import Message
 
 #: The key of the request's Match in a scope.
 MATCH: Final = "ttr.match"
 #: The page that shows the document of the operators.
 _DOCUMENT: Final = "/openapi.json"
-#: The paths of a document that take tickets, and the one that takes them without credentials.
-_TAKE_TICKETS: Final = "/troubleTicket"
-_CHECK: Final = "/check"
+#: The operations that take a whole ticket.
+_TAKE_TICKETS: Final = frozenset({"create", "change"})
 #: The longest path, in bytes.
 _LONGEST: Final = 1_024
 _SLASHES: Final = re.compile("/{2,}")
@@ -137,14 +137,19 @@ class Routes:
         return sentence("one_slash", path=single)
 
 
-def document_routes(document: Mapping[str, Any], config: Config) -> Iterator[Route]:
-    """Yield the routes of the paths of a document."""
-    base, types = documents.base_path(document), documents.media_types(document)
+def document_routes(side: Side, document: Mapping[str, Any], config: Config) -> Iterator[Route]:
+    """Yield the routes of the paths of a side's document."""
+    types = documents.media_types(document)
+    does: dict[str, set[str]] = {}
+    for each in side.operations:
+        does.setdefault(each.path, set()).add(each.does)
     for template, operations in documents.operations(document).items():
-        is_large = template.startswith(_TAKE_TICKETS)
+        is_large = not _TAKE_TICKETS.isdisjoint(does[template])
         bound = config.max_body if is_large else config.max_small_body
-        bound = config.max_checked_body if template == _CHECK else bound
-        yield Route(base + template, operations, bound, is_api=True, media_types=types[template])
+        bound = config.max_checked_body if "check" in does[template] else bound
+        yield Route(
+            side.base + template, operations, bound, is_api=True, media_types=types[template]
+        )
 
 
 def page_routes(rules: Iterable[Rule], bases: Iterable[str], config: Config) -> Iterator[Route]:

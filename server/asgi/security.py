@@ -17,7 +17,7 @@ import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from connexion.security import NO_VALUE
 
@@ -42,10 +42,24 @@ if TYPE_CHECKING:
     from server.storage.operators import Operator
     from server.telemetry import Metrics
 
-REALM: Final = "Trouble tickets"
-#: The challenges of RFC 9110, section 11.6.1, sent with every 401.
-CHALLENGES: Final = f'Basic realm="{REALM}", charset="UTF-8", Bearer realm="{REALM}"'
-INVALID_TOKEN: Final = f'Bearer realm="{REALM}", error="invalid_token"'
+
+class Challenges(NamedTuple):
+    """The challenges of RFC 9110, section 11.6.1.
+
+    `every` is sent with a 401 of the API, `invalid_token` for a wrong token, `basic` by the token
+    endpoint.
+    """
+
+    every: str
+    invalid_token: str
+    basic: str
+
+    @classmethod
+    def of(cls, realm: str) -> Challenges:
+        """Return the challenges of a realm."""
+        basic, bearer = f'Basic realm="{realm}", charset="UTF-8"', f'Bearer realm="{realm}"'
+        return cls(f"{basic}, {bearer}", f'{bearer}, error="invalid_token"', basic)
+
 
 #: How long an operator or a token is cached, in seconds.
 _FRESH: Final = 0.5
@@ -63,7 +77,7 @@ class Remembered:
         self.now = clock
         self._known: dict[object, tuple[float, Any]] = {}
 
-    def get(self, key: object) -> Any:  # noqa: ANN401 - what was put there
+    def get(self, key: object) -> Any:
         """Return the cached value of a key, or None."""
         until, value = self._known.get(key, (0.0, None))
         return value if self.now() < until else None
@@ -83,8 +97,11 @@ class Remembered:
 class Auth:
     """Authenticates requests. One for each process; lives in its event loop."""
 
-    def __init__(self, store: Database, config: Config, metrics: Metrics) -> None:
+    def __init__(
+        self, store: Database, config: Config, metrics: Metrics, challenges: Challenges
+    ) -> None:
         self._store = store
+        self.challenges = challenges
         self._metrics = metrics
         self._key = secrets.token_bytes(32)
         self._operators = Remembered(_FRESH)
@@ -105,11 +122,15 @@ class Auth:
     async def caller(self, authorization: str, address: str) -> Operator:
         """Return the operator whose credentials an Authorization header has. Raises ApiError."""
         if not authorization:
-            raise ApiError("missingCredentials", headers={"WWW-Authenticate": CHALLENGES})
+            raise ApiError(
+                "missingCredentials", headers={"WWW-Authenticate": self.challenges.every}
+            )
         if (token := read_bearer(authorization)) is not None:
             return await self.bearer(token)
         if (pair := read_basic(authorization)) is None:
-            raise ApiError("invalidCredentials", headers={"WWW-Authenticate": CHALLENGES})
+            raise ApiError(
+                "invalidCredentials", headers={"WWW-Authenticate": self.challenges.every}
+            )
         return await self.basic(*pair, address)
 
     async def basic(self, name: str, secret: str, address: str) -> Operator:
@@ -131,7 +152,7 @@ class Auth:
                 return found
         else:
             self._count(name, network)
-        raise ApiError("invalidCredentials", headers={"WWW-Authenticate": CHALLENGES})
+        raise ApiError("invalidCredentials", headers={"WWW-Authenticate": self.challenges.every})
 
     async def _named(self, name: str) -> Operator | None:
         """Read the operator of a name from the database, and cache it."""
@@ -175,7 +196,7 @@ class Auth:
             now, since = time.time_ns() // 1000, self._tokens.now()
             found = await self._store.read(lambda c: holder(c, token, now), by_key=True)
             if found is None:
-                headers = {"WWW-Authenticate": INVALID_TOKEN}
+                headers = {"WWW-Authenticate": self.challenges.invalid_token}
                 raise ApiError("invalidCredentials", headers=headers)
             self._tokens.put(digest, found, since)
         return found
@@ -237,7 +258,7 @@ def _token_info(caller: Operator) -> dict[str, Any]:
 def security_map(auth: Auth) -> dict[str, Callable[[], _Scheme]]:
     """Return Connexion's handlers of the security schemes in the documents."""
 
-    async def basic(request: ConnexionRequest) -> Any:  # noqa: ANN401 - a dict or NO_VALUE
+    async def basic(request: ConnexionRequest) -> Any:
         """Check a name and a secret, unless the request has a token."""
         authorization = request.headers.get("authorization", "")
         if read_bearer(authorization) is not None:
@@ -245,7 +266,7 @@ def security_map(auth: Auth) -> dict[str, Callable[[], _Scheme]]:
         address = (request.scope.get("client") or ("", 0))[0]
         return _token_info(await auth.caller(authorization, address))
 
-    async def bearer(request: ConnexionRequest) -> Any:  # noqa: ANN401 - a dict or NO_VALUE
+    async def bearer(request: ConnexionRequest) -> Any:
         """Check the token, if the request has one."""
         token = read_bearer(request.headers.get("authorization", ""))
         return NO_VALUE if token is None else _token_info(await auth.bearer(token))

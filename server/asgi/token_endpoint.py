@@ -82,16 +82,17 @@ class TokenEndpoint:
         path, given = scope["path"], scope["headers"]
         try:
             if scope["method"] != "POST":
-                raise ApiError("methodNotAllowed", headers={"Allow": "POST"})  # noqa: TRY301
+                raise ApiError("methodNotAllowed", headers={"Allow": "POST"})  # noqa: TRY301 - answered below, as every ApiError
             headers = {name.decode(): value.decode("latin-1") for name, value in given}
             form = _form(headers, scope["query_string"], raw)
             client = _credentials(headers.get("authorization"), form)
             found = await self._auth.basic(*client, address_of(scope))
             return await self._actions[path](found, form)
         except OAuthError as error:
-            return oauth_answer(error.code, error.description, language_of(given))
+            challenge = self._auth.challenges.basic
+            return oauth_answer(error.code, error.description, language_of(given), challenge)
         except ApiError as refused:
-            return refusal_at(path, refused, given)
+            return refusal_at(path, refused, given, self._auth.challenges.basic)
 
     async def _grant(self, found: Operator, form: Mapping[str, str]) -> Response:
         """Answer with a new access token."""

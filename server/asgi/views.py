@@ -2,7 +2,7 @@
 
 Connexion has routed the request and checked its credentials when a view runs. The view runs in a
 thread, the operation on the event loop of the application's lifespan. Errors are raised, and
-`error_response`, Connexion's error handler, turns each into the one shape of errors.
+`error_response_of`, Connexion's error handler, turns each into the one shape of errors.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime
+from http import HTTPStatus
 from inspect import Signature
 from typing import TYPE_CHECKING, Final
 
@@ -20,15 +21,15 @@ from connexion.lifecycle import ConnexionResponse
 from server.api.http import JSON, Request, refusal
 from server.asgi.limits import NOTED, joined, with_media_types
 from server.asgi.routing import MATCH
-from server.asgi.security import CHALLENGES
 from server.problems import BY_STATUS, ApiError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from connexion.lifecycle import ConnexionRequest
 
     from server.api.operations import Operations
+    from server.asgi.security import Challenges
 
     View = Callable[..., flask.Response]
 
@@ -80,24 +81,32 @@ def mark_end_of_body() -> None:
     flask.request.environ["wsgi.input_terminated"] = True
 
 
-async def error_response(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
-    """Return the answer to any error, in the one shape of errors."""
-    problem = error if isinstance(error, ApiError) else _as_problem(error)
-    problem = with_media_types(problem, request.scope)
-    if problem.status >= 500 and problem is not error:  # noqa: PLR2004
-        log.error("a request failed", exc_info=error, extra=request.scope[NOTED])
-    answer = refusal(problem, request.scope["headers"])
-    return ConnexionResponse(
-        status_code=answer.status,
-        headers=dict(answer.headers),
-        content_type=JSON,
-        body=answer.body,
-    )
+def error_response_of(
+    challenges: Challenges,
+) -> Callable[[ConnexionRequest, Exception], Awaitable[ConnexionResponse]]:
+    """Return Connexion's error handler; `challenges` are sent with a 401."""
+
+    async def error_response(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
+        """Return the answer to any error, in the one shape of errors."""
+        problem = error if isinstance(error, ApiError) else _as_problem(error, challenges)
+        problem = with_media_types(problem, request.scope)
+        if problem.status >= HTTPStatus.INTERNAL_SERVER_ERROR and problem is not error:
+            log.error("a request failed", exc_info=error, extra=request.scope[NOTED])
+        answer = refusal(problem, request.scope["headers"])
+        return ConnexionResponse(
+            status_code=answer.status,
+            headers=dict(answer.headers),
+            content_type=JSON,
+            body=answer.body,
+        )
+
+    return error_response
 
 
-def _as_problem(error: Exception) -> ApiError:
+def _as_problem(error: Exception, challenges: Challenges) -> ApiError:
     status = getattr(error, "status_code", getattr(error, "status", 500))
-    headers = {"WWW-Authenticate": CHALLENGES} if status == 401 else {}  # noqa: PLR2004
+    is_unauthorized = status == HTTPStatus.UNAUTHORIZED
+    headers = {"WWW-Authenticate": challenges.every} if is_unauthorized else {}
     return ApiError(BY_STATUS.get(status, "notFound"), headers=headers)
 
 

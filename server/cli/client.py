@@ -28,22 +28,22 @@ from server.api.http import JSON_PATCH
 from server.cli.journal import SHORT, readable
 from server.cli.user_errors import user_errors
 from server.config import BadSetting, read_config
+from server.profile.model import NoProvider
+from server.profile.reader import profile_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-#: The base path of the provider's API.
-BASE: Final = "/backoffice/v1"
+    from server.profile.model import Profile
+
 #: The name of the provider in the sandbox file.
 PROVIDER: Final = "provider"
 #: The timeouts of the connection and of the response, in seconds.
 _TIMEOUT: Final = (5, 60)
-#: The header that names the members that were not stored.
-_DROPPED: Final = "Ticket-Unsupported-Members"
 _IDENTIFIER: Final = re.compile(r"[\w-]+", re.ASCII)
 
 
-class Refusal(Exception):  # noqa: N818 - also raised when only a part was stored
+class Refusal(Exception):
     """The server rejected a request or did not store all of it. `lines` are shown to the user."""
 
     def __init__(self, *lines: str) -> None:
@@ -53,21 +53,16 @@ class Refusal(Exception):  # noqa: N818 - also raised when only a part was store
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A ticket and its entity tag."""
+    """A ticket, its id and its entity tag."""
 
+    number: str
     contents: Mapping[str, Any]
     etag: str | None
 
     @property
     def short(self) -> str:
         """The part of its id that is shown."""
-        number: str = self.contents["id"]
-        return number[:SHORT]
-
-    @staticmethod
-    def noting(text: str) -> dict[str, Any]:
-        """Return the JSON Patch operation that adds a note, with or without earlier notes."""
-        return {"op": "add", "path": "/note/-", "value": {"text": text}}
+        return self.number[:SHORT]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,11 +84,15 @@ class Changed:
 class Backoffice:
     """The provider's API at a URL, called with the credentials NAME:SECRET.
 
-    `authorities` is a file of certificate authorities to trust instead of the public ones.
+    `authorities` is a file of certificate authorities to trust instead of the public ones. Raises
+    NoProvider if the profile has no such side.
     """
 
-    def __init__(self, root: str, user: str, authorities: str = "") -> None:
-        self._root = root.rstrip("/") + BASE
+    def __init__(self, root: str, user: str, profile: Profile, authorities: str = "") -> None:
+        if profile.provider is None:
+            raise NoProvider(profile.directory)
+        self.profile, self.side = profile, profile.provider
+        self._root = root.rstrip("/") + self.side.base
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = authorities or True
@@ -106,7 +105,7 @@ class Backoffice:
         path: str,
         *,
         about: str | None = None,
-        **more: Any,  # noqa: ANN401 - the arguments of requests
+        **more: Any,
     ) -> requests.Response:
         """Return the response to a request. Raises Refusal and the errors of requests.
 
@@ -122,29 +121,47 @@ class Backoffice:
             raise Refusal(_not_of_api(response))
         return response
 
+    def path(self, does: str, number: str = "") -> str:
+        """Return the path of an operation, for an id. Raises Refusal if there is none."""
+        every = self.side.all_of(does)
+        found = next((each for each in every if bool(each.parameter) is bool(number)), None)
+        if found is None:
+            raise Refusal(f"The API has no operation for this: no path has `x-does: {does}`.")
+        return found.path_of(self.quoted(number))
+
     def ticket(self, beginning: str) -> Found:
         """Return the only ticket whose id begins with a text. Raises Refusal."""
+        noun = self.profile.noun
         if _IDENTIFIER.fullmatch(beginning) is None:
             raise Refusal(
-                f"Invalid ticket id {readable(beginning)}: give the first characters of an id."
+                f"Invalid {noun} id {readable(beginning)}: give the first characters of an id."
             )
-        wanted = {"id.regex": f"^{beginning}", "fields": "id", "limit": 2}
-        found = self.ask("GET", "/troubleTicket", params=wanted).json()
-        if len(found) != 1:
-            if found:
-                raise Refusal(f"Several ticket ids begin with {beginning}: give more characters.")
-            raise Refusal(f"Ticket not found: no ticket id begins with {beginning}.")
-        response = self.ask("GET", f"/troubleTicket/{self.quoted(found[0]['id'])}")
-        return Found(contents=response.json(), etag=response.headers.get("ETag"))
+        own = self.profile.resource.identifier
+        filters = self.side.listing.filters
+        by = next((name for name, member in filters.items() if member == own), None)
+        number = beginning
+        if by is not None:
+            wanted = {f"{by}.regex": f"^{beginning}", "fields": own, "limit": 2}
+            found = self.ask("GET", self.path("list"), params=wanted).json()
+            if len(found) != 1:
+                if found:
+                    several = f"Several {noun} ids begin with {beginning}: give more characters."
+                    raise Refusal(several)
+                title = noun[:1].upper() + noun[1:]
+                raise Refusal(f"{title} not found: no {noun} id begins with {beginning}.")
+            number = found[0][own]
+        response = self.ask("GET", self.path("read", number), about=f"{noun} {number}")
+        return Found(number=number, contents=response.json(), etag=response.headers.get("ETag"))
 
     def change(self, found: Found, changes: Sequence[Mapping[str, Any]]) -> Changed:
         """Return a ticket after a change. Raises Refusal."""
         headers = {"Content-Type": JSON_PATCH}
         if found.etag is not None:
             headers["If-Match"] = found.etag
-        path = f"/troubleTicket/{self.quoted(found.contents['id'])}"
-        response = self.ask("PATCH", path, json=changes, headers=headers)
-        dropped = response.headers.get(_DROPPED, "")
+        response = self.ask(
+            "PATCH", self.path("change", found.number), json=changes, headers=headers
+        )
+        dropped = response.headers.get(self.side.unsupported or "", "")
         pointers = tuple(unquote(each.strip()) for each in dropped.split(",") if each.strip())
         return Changed(contents=response.json(), dropped=pointers)
 
@@ -189,7 +206,7 @@ def _not_of_api(response: requests.Response) -> str:
 def backoffice_command(command: Callable[..., None]) -> Callable[..., None]:
     """Pass a Backoffice to a command as its first argument, and add the options that select it."""
 
-    def run(*, url: str | None, user: str | None, ca: str | None, **given: Any) -> None:  # noqa: ANN401
+    def run(*, url: str | None, user: str | None, ca: str | None, **given: Any) -> None:
         """Run the command."""
         with user_errors():
             backoffice = _backoffice(url, user, ca)
@@ -231,7 +248,8 @@ def _backoffice(url: str | None, user: str | None, authorities: str | None) -> B
         if secret is None:
             raise BadSetting("TTR_BACKOFFICE_USER", None, "NAME:SECRET, or use --user")
         user = f"{PROVIDER}:{secret}"
-    return Backoffice(config.backoffice_url, user, config.backoffice_ca)
+    profile = profile_of(config.profile)
+    return Backoffice(config.backoffice_url, user, profile, config.backoffice_ca)
 
 
 def _why(error: requests.RequestException) -> str:

@@ -19,6 +19,7 @@ from server.cli.processes import be_worker, end_within
 from server.cli.user_errors import user_errors
 from server.config import read_config
 from server.delivery.worker import Delivery
+from server.profile.reader import profile_of
 from server.sandbox import master_key
 from server.setting_types import is_pair
 from server.storage.database import Database
@@ -56,7 +57,7 @@ def serve(
 
     A single process calls `announce` with the secrets of a sandbox; a worker has `ready`.
     """
-    with closing(Database.of(config)) as store:
+    with closing(Database.of(config, profile_of(config.profile))) as store:
         store.open()
         metrics = Metrics()
         secrets = prepare_sandbox(config, store) if announce is not None else {}

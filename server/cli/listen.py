@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from server import documents, sandbox
+from server import sandbox
 from server.cli.processes import open_listener
+from server.cli.serve import profile_option
 from server.cli.user_errors import user_errors
 from server.config import read_config
 from server.delivery.signing import read_key
+from server.profile.reader import profile_of
 from server.setting_types import host as host_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from server.config import Config
+    from server.profile.model import Profile
 
 
 class _Secret(click.ParamType[bytes]):
@@ -29,7 +32,7 @@ class _Secret(click.ParamType[bytes]):
 
     name = "whsec_…"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> bytes:  # noqa: ANN401 - click's
+    def convert(self, value: Any, param: Any, ctx: Any) -> bytes:
         """Return the key."""
         try:
             return read_key(value)
@@ -43,7 +46,7 @@ class _Host(click.ParamType[str]):
 
     name = "host"
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> str:  # noqa: ANN401 - click's
+    def convert(self, value: Any, param: Any, ctx: Any) -> str:
         """Return the host."""
         try:
             return host_of(value)
@@ -54,7 +57,7 @@ class _Host(click.ParamType[str]):
 class _Delay(click.FloatRange):
     """Seconds in a range; NaN is invalid."""
 
-    def convert(self, value: Any, param: Any, ctx: Any) -> Any:  # noqa: ANN401 - click's
+    def convert(self, value: Any, param: Any, ctx: Any) -> Any:
         """Return the seconds."""
         found = super().convert(value, param, ctx)
         if math.isnan(found):
@@ -63,6 +66,7 @@ class _Delay(click.FloatRange):
 
 
 @click.command()
+@profile_option
 @click.option(
     "--host",
     type=_Host(),
@@ -102,7 +106,7 @@ class _Delay(click.FloatRange):
     help="Apply --fail, --delay and --drop to the first N events only.",
 )
 @click.option("--json", "is_json", is_flag=True, help="Print each event as one line of JSON.")
-def listen(  # noqa: PLR0913 - its options
+def listen(
     *,
     host: str,
     port: int,
@@ -123,6 +127,7 @@ def listen(  # noqa: PLR0913 - its options
         raise click.UsageError("Give --fail, --delay or --drop with --times.")
     with user_errors():
         config = read_config(os.environ)
+        profile = profile_of(config.profile)
         with open_listener("--host or --port", host, port) as taken:
             for number in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(number, lambda *_: sys.exit())
@@ -130,23 +135,27 @@ def listen(  # noqa: PLR0913 - its options
             signal.signal(signal.SIGHUP, lambda *_: signal.raise_signal(signal.SIGTERM))
             named = f"[{host}]" if ":" in host else host
             _print_startup_banner(
-                config, f"http://{named}:{taken.getsockname()[1]}", is_json=is_json
+                config, profile, f"http://{named}:{taken.getsockname()[1]}", is_json=is_json
             )
             # Imported here because no other command needs it.
             from server.cli import listener
 
             manner = listener.Manner(status=fail, delay=delay, drop=drop, times=times)
-            listener.run(taken, secrets, manner, is_json=is_json)
+            listener.run(taken, profile, secrets, manner, is_json=is_json)
 
 
-def _print_startup_banner(config: Config, address: str, *, is_json: bool) -> None:
+def _print_startup_banner(config: Config, profile: Profile, address: str, *, is_json: bool) -> None:
     """Print the address of the listener and a command that subscribes it.
 
     With --json the text goes to standard error.
     """
-    hub = f"{config.backoffice_url.rstrip('/')}{documents.base_path(documents.load())}/hub"
-    body = json.dumps({"callback": address})
     click.echo(f"Listening at {address}", err=is_json)
+    side = profile.operator
+    subscribing = side.find("subscribe")
+    if subscribing is None:
+        return
+    hub = f"{config.backoffice_url.rstrip('/')}{side.base}{subscribing.path}"
+    body = json.dumps({"callback": address})
     click.echo(
         "To have events sent here:\n\n"
         f"curl -u {_operator(config)} -H 'Content-Type: application/json' \\\n"

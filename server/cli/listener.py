@@ -13,6 +13,7 @@ import sys
 import threading
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     from server.asgi.limits import App, Message, Receive, Scope, Send
     from server.cli.journal import Received
+    from server.profile.model import Profile
 
 log = logging.getLogger(__name__)
 
@@ -120,14 +122,14 @@ def make(listener: Listener, described: dict[str, Any]) -> App:
         app.add_error_handler(kind, _refused)
     # Built now, so that an invalid document stops the start and not the first request.
     stack = app.middleware
-    stack.app, stack.middleware_stack = stack._build_middleware_stack()  # noqa: SLF001
+    stack.app, stack.middleware_stack = stack._build_middleware_stack()  # noqa: SLF001 - there is no public way
     return _Edge(app)
 
 
 async def _refused(request: ConnexionRequest, error: Exception) -> ConnexionResponse:
     """Return any error as an Error object."""
     status = getattr(error, "status_code", getattr(error, "status", 500))
-    if status >= 500:  # noqa: PLR2004
+    if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.error("the listener failed", exc_info=error)
     answer = refusal(ApiError(BY_STATUS.get(status, "notFound")), request.scope["headers"])
     return ConnexionResponse(
@@ -185,10 +187,12 @@ class _Edge:
             await send(message)
 
 
-def run(taken: socket.socket, keys: Sequence[bytes], manner: Manner, *, is_json: bool) -> None:
+def run(
+    taken: socket.socket, profile: Profile, keys: Sequence[bytes], manner: Manner, *, is_json: bool
+) -> None:
     """Listen on a socket until stopped, and print the events."""
-    described = documents.listening(documents.load())
-    listener = Listener(Journal(described, keys), manner, _say, is_json=is_json)
+    described = documents.listening(profile)
+    listener = Listener(Journal(profile, keys), manner, _say, is_json=is_json)
     config = uvicorn.Config(
         make(listener, described),
         http=_Protocol,

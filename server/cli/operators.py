@@ -15,7 +15,7 @@ from server.delivery.signing import keys_of, shown
 from server.storage import operators
 
 if TYPE_CHECKING:
-    from server.storage.operators import Role
+    from server.profile.model import Role
 
 #: How long servers may still accept the credentials of a disabled operator, with a margin, in
 #: seconds.

@@ -41,7 +41,7 @@ _STOPS: Final = frozenset({signal.SIGINT, signal.SIGTERM})
 _HANDLED: Final = _STOPS | {signal.SIGHUP}
 
 
-class CannotListen(Exception):  # noqa: N818 - a statement
+class CannotListen(Exception):
     """A process cannot listen on an address. `names` are the settings or options to change."""
 
     def __init__(self, names: str, host: str, port: int, why: str) -> None:

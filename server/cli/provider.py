@@ -1,5 +1,7 @@
 """The commands `ticket`, `events` and `hub`: work as the provider from a terminal.
 
+The first is named by the noun of the profile, and has the commands that its lifecycle names.
+
 They are clients of the provider's API. The server decides which changes a ticket allows, and its
 error messages are printed. Every change is a JSON Patch (RFC 6902) with the entity tag of the
 ticket, so it is rejected if another client changed the ticket first. A command that did not do all
@@ -17,28 +19,17 @@ import click
 
 from server.cli.client import Backoffice, Refusal, backoffice_command
 from server.cli.journal import SHORT, readable
+from server.profile.members import OPERATOR
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from server.cli.client import Backoffice
+    from server.profile.model import Command, Profile
 
-#: The commands that change the status: the new status of each, and its help text.
-MOVES: Final[dict[str, tuple[str, str]]] = {
-    "acknowledge": ("acknowledged", "Acknowledge a ticket."),
-    "start": ("inProgress", "Start or resume work on a ticket."),
-    "hold": ("held", "Put a ticket on hold."),
-    "ask": ("pending", "Ask the operator a question in a note, and wait for the answer."),
-    "resolve": ("resolved", "Mark a ticket as resolved."),
-    "reject": ("rejected", "Reject a ticket."),
-    "cancel": ("cancelled", "Cancel a ticket."),
-    "close": ("closed", "Close a resolved ticket."),
-}
 #: The states of an event.
 STATES: Final = ("pending", "delivered", "dead")
 #: Represents a member that a ticket does not have.
 _NONE: Final = object()
-_reason = click.option("--reason", metavar="TEXT", help="Reason for the new status.")
 _limit = click.option(
     "--limit",
     type=click.IntRange(1, 1_000),
@@ -50,63 +41,104 @@ _limit = click.option(
 _whose = click.option("--operator", metavar="NAME", help="Filter by operator.")
 
 
-@click.group()
-def ticket() -> None:
-    """Read and change tickets as the provider. ID may be the first characters of an id."""
+#: The widest column of a list.
+_WIDEST: Final = 32
 
 
-@ticket.command(name="list")
-@click.option("--status", metavar="S", help="Filter by status.")
-@_whose
-@_limit
-@backoffice_command
-def list_tickets(
-    backoffice: Backoffice, *, status: str | None, operator: str | None, limit: int
-) -> None:
-    """List tickets, newest first."""
-    wanted = {"status": status, "operator": operator, "limit": limit, "sort": "-creationDate"}
-    answer = backoffice.ask("GET", "/troubleTicket", params=wanted)
-    tickets = answer.json()
-    for each in tickets:
-        named = readable(each.get("name", ""))
-        kind = each.get("ticketType", "")
-        click.echo(
-            f"{each['id'][:SHORT]}  {each['operator']:<12}  {each.get('status', ''):<12}"
-            f"  {kind:<23}  {named}"
+def resource_group(profile: Profile) -> click.Group:
+    """Return the commands on the resources of a profile: list, show, set, and those it names."""
+    noun = profile.noun
+    title = noun[:1].upper() + noun[1:]
+    about = f"Read and change {noun}s as the provider. ID may be the first characters of an id."
+    group = click.Group("-".join(noun.lower().split()), help=about)
+    _add_list(group, profile)
+    number = click.argument("number", metavar="ID")
+    group.command(name="show", help=f"Print a {noun} as JSON.")(
+        number(backoffice_command(_show_resource))
+    )
+    members = click.argument("members", metavar="FIELD=VALUE...", nargs=-1, required=True)
+    about = f"Set members of a {noun}. A VALUE that is not JSON is sent as a string."
+    group.command(name="set", help=about)(number(members(backoffice_command(_set_members))))
+    delete = f"Delete a {noun}. Asks for confirmation."
+    yes = click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
+    if profile.provider is not None and profile.provider.find("delete") is not None:
+        group.command(name="delete", help=delete)(
+            number(yes(backoffice_command(partial(_delete_resource, title))))
         )
-    if not tickets:
-        click.echo("No tickets match.", err=True)
-    total = int(answer.headers.get("X-Total-Count", len(tickets)))
-    if total > len(tickets):
-        click.echo(f"{len(tickets)} of {total} tickets")
+    for each in profile.commands:
+        _add_command(group, profile, each)
+    return group
 
 
-@ticket.command(name="show")
-@click.argument("number", metavar="ID")
-@backoffice_command
-def show_ticket(backoffice: Backoffice, *, number: str) -> None:
-    """Print a ticket as JSON."""
+def _add_list(group: click.Group, profile: Profile) -> None:
+    """Add the command that lists resources."""
+    noun, side, cycle = profile.noun, profile.provider or profile.operator, profile.lifecycle
+    filters = side.listing.filters
+    status = None if cycle is None else cycle.field
+    by_status = next((name for name, member in filters.items() if member == status), None)
+    newest = next((n for n, member in filters.items() if member == side.listing.order), None)
+    command: Any = backoffice_command(partial(_list_resources, by_status, newest))
+    command = _whose(_limit(command))
+    if by_status is not None:
+        command = click.option("--status", metavar="S", help="Filter by status.")(command)
+    group.command(name="list", help=f"List {noun}s, newest first.")(command)
+
+
+def _list_resources(
+    by_status: str | None,
+    newest: str | None,
+    backoffice: Backoffice,
+    *,
+    operator: str | None,
+    limit: int,
+    status: str | None = None,
+) -> None:
+    """List resources."""
+    profile, side = backoffice.profile, backoffice.side
+    wanted: dict[str, Any] = {OPERATOR: operator, "limit": limit}
+    if by_status is not None:
+        wanted[by_status] = status
+    if newest is not None:
+        wanted["sort"] = f"-{newest}"
+    answer = backoffice.ask("GET", backoffice.path("list"), params=wanted)
+    found = answer.json()
+    widths = [_width(side.listing.values.get(name)) for name in side.shown]
+    for each in found:
+        cells = [
+            f"{readable(each.get(name, '')):<{width}}"
+            for name, width in zip(side.shown, widths, strict=True)
+        ]
+        number = each[profile.resource.identifier][:SHORT]
+        click.echo("  ".join([number, f"{each[OPERATOR]:<12}", *cells]).rstrip())
+    if not found:
+        click.echo(f"No {profile.noun}s match.", err=True)
+    total = int(answer.headers.get("X-Total-Count", len(found)))
+    if total > len(found):
+        click.echo(f"{len(found)} of {total} {profile.noun}s")
+
+
+def _width(values: Sequence[str] | None) -> int:
+    """Return the width of a column with one of these values, or with any text."""
+    return min(max(map(len, values)), _WIDEST) if values else 0
+
+
+def _show_resource(backoffice: Backoffice, *, number: str) -> None:
+    """Print a resource as JSON."""
     click.echo(json.dumps(backoffice.ticket(number).contents, indent=2))
 
 
-@ticket.command()
-@click.argument("number", metavar="ID")
-@click.argument("text")
-@backoffice_command
-def note(backoffice: Backoffice, *, number: str, text: str) -> None:
-    """Add a note to a ticket."""
+def _delete_resource(title: str, backoffice: Backoffice, *, number: str, yes: bool) -> None:
+    """Delete a resource."""
     found = backoffice.ticket(number)
-    changed = backoffice.change(found, [found.noting(text)])
-    click.echo(f"{found.short}: note {len(changed.contents.get('note', ()))}")
-    _report(changed.complaint)
+    if not yes:
+        click.confirm(f"Delete {found.number}?", abort=True, err=True)
+    headers = {} if found.etag is None else {"If-Match": found.etag}
+    backoffice.ask("DELETE", backoffice.path("delete", found.number), headers=headers)
+    click.echo(f"{title} {found.short} deleted")
 
 
-@ticket.command(name="set")
-@click.argument("number", metavar="ID")
-@click.argument("members", metavar="FIELD=VALUE...", nargs=-1, required=True)
-@backoffice_command
-def set_members(backoffice: Backoffice, *, number: str, members: Sequence[str]) -> None:
-    """Set members of a ticket. A VALUE that is not JSON is sent as a string."""
+def _set_members(backoffice: Backoffice, *, number: str, members: Sequence[str]) -> None:
+    """Set members of a resource."""
     pairs = [each.partition("=") for each in members]
     if not all(name and sign for name, sign, _ in pairs):
         raise click.UsageError("Give members as FIELD=VALUE.")
@@ -150,52 +182,64 @@ def _value(text: str) -> object:
     return value
 
 
-def _move(  # noqa: PLR0913 - the options of a move
-    status: str,
-    backoffice: Backoffice,
-    *,
-    number: str,
-    reason: str | None,
-    text: str | None = None,
-    comment: str | None = None,
-    result: str | None = None,
+def _operation(place: str, value: str) -> dict[str, Any]:
+    """Return the JSON Patch operation that writes a text: to a member, or to a new item's."""
+    head, sign, member = place.partition("/-/")
+    if not sign:
+        return {"op": "add", "path": place, "value": value}
+    return {"op": "add", "path": f"{head}/-", "value": {member: value}}
+
+
+def _run_command(
+    command: Command, backoffice: Backoffice, *, number: str, **given: str | None
 ) -> None:
-    """Move a ticket to a status, with the members that belong to the change."""
-    found = backoffice.ticket(number)
-    if found.contents.get("status") == status:
+    """Change a resource as a command of the lifecycle says."""
+    found, cycle, noun = (
+        backoffice.ticket(number),
+        backoffice.profile.lifecycle,
+        backoffice.profile.noun,
+    )
+    field = "" if cycle is None else cycle.field
+    if command.to is not None and found.contents.get(field) == command.to:
         raise Refusal(
-            f"Nothing changed: the ticket is already {status}. Use `ticket note` or `ticket set`"
+            f"Nothing changed: the {noun} is already {command.to}. Use `{noun} set`"
             " for a change without a new status."
         )
-    members = {
-        "status": status,
-        "statusChangeReason": reason,
-        "resolutionComment": comment,
-        "resolutionResult": result,
-    }
-    changes = [setting(name, value) for name, value in members.items() if value is not None]
-    changes += [] if text is None else [found.noting(text)]
+    changes = [] if command.to is None else [setting(field, command.to)]
+    places = {_key(name): place for name, place in {**command.arguments, **command.options}.items()}
+    # In the order of the lifecycle: options first, then what is added to a list.
+    for name, place in sorted(places.items(), key=lambda each: "/-/" in each[1]):
+        if (value := given[name]) is not None:
+            changes.append(_operation(place, value))
     changed = backoffice.change(found, changes)
-    click.echo(f"{found.short}: {found.contents['status']} -> {changed.contents['status']}")
+    if command.to is not None:
+        click.echo(f"{found.short}: {found.contents[field]} -> {changed.contents[field]}")
+    else:
+        listed = [place[1:].partition("/")[0] for place in command.arguments.values()]
+        for name in dict.fromkeys(listed):
+            value = changed.contents.get(name)
+            shown = len(value) if isinstance(value, list) else readable(value)
+            click.echo(f"{found.short}: {name} {shown}")
     _report(changed.complaint)
 
 
-def _add_moves() -> None:
-    """Add a command for each move."""
-    for word, (status, meaning) in MOVES.items():
-        move: Any = backoffice_command(partial(_move, status))
-        if word == "ask":
-            move = click.argument("text")(move)
-        if word == "resolve":
-            comment = "Comment on the resolution."
-            result = "Result of the resolution."
-            move = click.option("--result", metavar="TEXT", help=result)(move)
-            move = click.option("--comment", metavar="TEXT", help=comment)(move)
-        move = click.argument("number", metavar="ID")(_reason(move))
-        ticket.command(name=word, help=meaning)(move)
+def _key(name: str) -> str:
+    """Return the name of a parameter of click: one that no other parameter has."""
+    return f"given_{name.replace('-', '_')}"
 
 
-_add_moves()
+def _add_command(group: click.Group, profile: Profile, command: Command) -> None:
+    """Add a command of the lifecycle."""
+    fields = profile.operator.book.matrix.root_fields
+    run: Any = backoffice_command(partial(_run_command, command))
+    for name in reversed([*command.arguments]):
+        run = click.argument(_key(name), metavar=name.upper())(run)
+    for name, place in reversed([*command.options.items()]):
+        row = fields.get(place[1:].partition("/")[0])
+        about = row.description if row is not None else ""
+        run = click.option(f"--{name}", _key(name), metavar="TEXT", help=about)(run)
+    run = click.argument("number", metavar="ID")(run)
+    group.command(name=command.name, help=command.help)(run)
 
 
 @click.group()
@@ -213,14 +257,14 @@ def list_events(
 ) -> None:
     """List events, newest first."""
     wanted = {"state": state, "operator": operator, "limit": limit}
-    found = backoffice.ask("GET", "/event", params=wanted).json()
+    found = backoffice.ask("GET", backoffice.path("listEvents"), params=wanted).json()
     if not found:
         click.echo("No events match.", err=True)
     for each in found:
         ended = each.get("lastStatus") or each.get("lastError") or "-"
         click.echo(
             f"{each['id']}  {each['state']:<9}  {each['attempts']:>2}  {ended!s:<10}"
-            f"  {each['operator']:<12}  {each['ticket'][:SHORT]}  {each['name']}"
+            f"  {each['operator']:<12}  {each[backoffice.side.state_id][:SHORT]}  {each['name']}"
         )
 
 
@@ -229,7 +273,7 @@ def list_events(
 @backoffice_command
 def show_event(backoffice: Backoffice, *, number: str) -> None:
     """Print an event and its delivery state as JSON."""
-    path, about = f"/event/{backoffice.quoted(number)}", f"event {readable(number)}"
+    path, about = backoffice.path("readEvent", number), f"event {readable(number)}"
     click.echo(json.dumps(backoffice.ask("GET", path, about=about).json(), indent=2))
 
 
@@ -238,8 +282,8 @@ def show_event(backoffice: Backoffice, *, number: str) -> None:
 @backoffice_command
 def redeliver(backoffice: Backoffice, *, number: str) -> None:
     """Send an event again."""
-    path, about = f"/event/{backoffice.quoted(number)}", f"event {readable(number)}"
-    backoffice.ask("POST", f"{path}/redelivery", about=about)
+    path, about = backoffice.path("redeliverEvent", number), f"event {readable(number)}"
+    backoffice.ask("POST", path, about=about)
     click.echo(f"{number} is sent again")
 
 
@@ -270,7 +314,7 @@ def purge(backoffice: Backoffice, *, before: datetime | None, days: int | None, 
     if not yes:
         question = f"Delete all events that were delivered or failed before {params['before']}?"
         click.confirm(question, abort=True, err=True)
-    answer = backoffice.ask("DELETE", "/event", params=params)
+    answer = backoffice.ask("DELETE", backoffice.path("purgeEvents"), params=params)
     click.echo(f"{answer.json()['purged']} events purged")
 
 
@@ -286,7 +330,7 @@ def hub() -> None:
 def list_subscriptions(backoffice: Backoffice, *, operator: str | None, limit: int) -> None:
     """List subscriptions, ordered by operator."""
     wanted = {"operator": operator, "limit": limit}
-    found = backoffice.ask("GET", "/hub", params=wanted).json()
+    found = backoffice.ask("GET", backoffice.path("listSubscriptions"), params=wanted).json()
     if not found:
         click.echo("No subscriptions match.", err=True)
     for each in found:
@@ -302,7 +346,7 @@ def list_subscriptions(backoffice: Backoffice, *, operator: str | None, limit: i
 @backoffice_command
 def show_subscription(backoffice: Backoffice, *, number: str) -> None:
     """Print a subscription and its state as JSON."""
-    path, about = f"/hub/{backoffice.quoted(number)}", f"subscription {readable(number)}"
+    path, about = backoffice.path("readSubscription", number), f"subscription {readable(number)}"
     click.echo(json.dumps(backoffice.ask("GET", path, about=about).json(), indent=2))
 
 
@@ -312,12 +356,12 @@ def show_subscription(backoffice: Backoffice, *, number: str) -> None:
 @backoffice_command
 def remove(backoffice: Backoffice, *, number: str, yes: bool) -> None:
     """Remove a callback and discard its waiting events. Asks for confirmation."""
-    path, about = f"/hub/{backoffice.quoted(number)}", f"subscription {readable(number)}"
+    path, about = backoffice.path("readSubscription", number), f"subscription {readable(number)}"
     found = backoffice.ask("GET", path, about=about).json()
     if not yes:
         question = (
             f"Remove the callback of {found['operator']} and discard {found['pending']} events?"
         )
         click.confirm(question, abort=True, err=True)
-    backoffice.ask("DELETE", path)
+    backoffice.ask("DELETE", backoffice.path("unsubscribe", number))
     click.echo(f"callback of {found['operator']} removed")

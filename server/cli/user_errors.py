@@ -12,11 +12,14 @@ from sqlalchemy.exc import DBAPIError
 
 from server.cli.processes import CANNOT_START, CannotListen
 from server.config import BadSetting, read_config
+from server.profile.model import NoProvider
+from server.profile.reader import profile_of
 from server.sandbox import BadFile
-from server.storage.database import Database, NotMigrated
-from server.storage.migrations import NewerSchema
+from server.storage.database import Database, NotFitted, NotMigrated
+from server.storage.migrations import NewerSchema, OtherProfile
 from server.storage.operators import BadName, NoSuchOperator, OperatorExists
 from server.storage.sqlite_file import Locked
+from ttrules.errors import SpecError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +32,11 @@ _REPORTED: Final = (
     BadSetting,
     CannotListen,
     Locked,
+    NoProvider,
+    NotFitted,
     NotMigrated,
     NewerSchema,
+    OtherProfile,
     NoSuchOperator,
     OperatorExists,
     BadName,
@@ -44,6 +50,10 @@ def user_errors() -> Iterator[None]:
         yield
     except _REPORTED as error:
         _end(str(error))
+    except SpecError as error:
+        for problem in error.problems:
+            click.echo(str(problem), err=True)
+        _end("Correct the profile (TTR_PROFILE): the messages above name file, line and column.")
     except DBAPIError as error:
         reason = " ".join(str(error.orig).split())
         _end(f"Check TTR_DATABASE_URL and the database: {reason}")
@@ -58,4 +68,5 @@ def _end(sentence: str) -> None:
 
 def open_database(config: Config | None = None) -> AbstractContextManager[Database]:
     """Return the database of the settings, which is closed at the end of the `with` block."""
-    return closing(Database.of(config or read_config(os.environ)))
+    config = config or read_config(os.environ)
+    return closing(Database.of(config, profile_of(config.profile)))

@@ -72,7 +72,7 @@ class _Noted:
         under_way.hold(opened)
         return opened
 
-    def request(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - urllib3's
+    def request(self, *args: Any, **kwargs: Any) -> None:
         """Send a request."""
         if self.sock is not None:  # of an earlier attempt
             _attempt.under_way.hold(self.sock)
@@ -107,7 +107,7 @@ class _Adapter(HTTPAdapter):
         self._authorities = authorities
         super().__init__()
 
-    def init_poolmanager(self, *_: Any, **__: Any) -> None:  # noqa: ANN401 - urllib3's
+    def init_poolmanager(self, *_: Any, **__: Any) -> None:
         """Create pools whose connections register their sockets."""
         super().init_poolmanager(_KEPT, _KEPT, block=False)
         self.poolmanager.pool_classes_by_scheme = {"http": _PlainPool, "https": _SecurePool}
@@ -115,9 +115,9 @@ class _Adapter(HTTPAdapter):
     def build_connection_pool_key_attributes(
         self,
         request: requests.PreparedRequest,
-        *rest: Any,  # noqa: ANN401 - requests'
-        **more: Any,  # noqa: ANN401
-    ) -> Any:  # noqa: ANN401
+        *rest: Any,
+        **more: Any,
+    ) -> Any:
         """Return the key of the connection pool, with the checked address in place of the name.
 
         Raises NotAllowed. The certificate must match the host name, not the address.
@@ -135,7 +135,7 @@ class _Adapter(HTTPAdapter):
             pool["assert_hostname"] = pool["server_hostname"] = name
             if self._authorities:  # besides those of requests
                 pool["ca_cert_data"] = self._authorities
-        host["host"] = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004
+        host["host"] = f"[{address}]" if address.version == 6 else str(address)  # noqa: PLR2004 - IPv6
         return host, pool
 
 

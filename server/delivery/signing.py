@@ -29,7 +29,7 @@ _SECONDS: Final = re.compile(r"[0-9]{1,12}")
 Fault: TypeAlias = Literal["missing", "untimely", "wrong"]
 
 
-class NotVerified(Exception):  # noqa: N818 - a statement
+class NotVerified(Exception):
     """The signature of an event is not valid."""
 
     def __init__(self, fault: Fault) -> None:

@@ -25,9 +25,7 @@ from server.delivery.signing import headers, keys_of
 from server.problems import ApiError
 from server.retry import Outcome, decide
 from server.storage import outbox
-from server.storage import tickets as ticket_rows
 from server.storage.faults import fault_of
-from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,7 +73,7 @@ class Seen(NamedTuple):
 class Delivery:
     """The deliveries of one process. `start` it, `wake` it for new events, `stop` it."""
 
-    def __init__(  # noqa: PLR0913 - its collaborators, which tests replace
+    def __init__(
         self,
         store: Database,
         config: Config,
@@ -102,6 +100,10 @@ class Delivery:
         self._lease = config.event_lease
         self._deadline = config.event_deadline
         self._name = secrets.token_hex(8)
+        profile = store.profile
+        #: The path of each event, without its first slash.
+        self._paths = {each.name: each.path[1:] for each in profile.events}
+        self._final = () if profile.lifecycle is None else profile.lifecycle.final
         self._senders = ThreadPoolExecutor(TOGETHER, "sender")
         self._under_way: Counter[str] = Counter()
         self._windows: dict[str, int] = {}
@@ -240,7 +242,7 @@ class Delivery:
             # After a long sleep of this process another one may have the claim.
             if time.monotonic() < until:
                 outcome = self._poster.post(
-                    event_url(claimed.to.callback, claimed.name),
+                    event_url(claimed.to.callback, self._paths.get(claimed.name, claimed.name)),
                     claimed.body,
                     self._headers(claimed),
                 )
@@ -300,17 +302,10 @@ class Delivery:
         before = now - self._tickets_kept * _DAY
         if (
             not self._tickets_kept
-            or ticket_rows.delete_old(connection, _final(), before, _BATCH) < _BATCH
+            or self._store.rows.delete_old(connection, self._final, before, _BATCH) < _BATCH
         ):
             self._purged = time.monotonic()
 
 
 def _has_arrived(outcome: Outcome) -> bool:
     return outcome.status is not None and outcome.status // 100 == 2  # noqa: PLR2004 - 2xx
-
-
-def _final() -> list[str]:
-    """Return the final statuses of tickets."""
-    lifecycle = shipped().lifecycle
-    assert lifecycle is not None, "tickets have statuses"
-    return [status for status in lifecycle.moves if not lifecycle.followers(status)]

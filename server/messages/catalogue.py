@@ -90,5 +90,5 @@ def render(message: Message, language: str) -> str:
     return message.render(template_of)
 
 
-def _sentences(language: str) -> Any:  # noqa: ANN401 - a module, imported when it is first used
+def _sentences(language: str) -> Any:
     return import_module(_MODULES[language])

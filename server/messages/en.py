@@ -30,10 +30,10 @@ SENTENCES: Final[dict[str, str]] = {
     "correct_body": "Correct the body: {why}.",
     "operations": "Send an array of operations as {media_type}.",
     "object": "Send a JSON object as {media_type}.",
-    "test": "Read the ticket again and create a new patch: {why}.",
-    "wrapped": "Send the ticket itself as the body: it is inside {place}.",
-    "one_ticket": "Send one ticket in each request: the body is an array.",
-    "json_string": "Send the ticket as a JSON object: the body is a string that contains JSON.",
+    "test": "Read the resource again and create a new patch: {why}.",
+    "wrapped": "Send the object itself as the body: it is inside {place}.",
+    "one_object": "Send one object in each request: the body is an array.",
+    "json_string": "Send a JSON object: the body is a string that contains JSON.",
     # Bodies of POST /hub, and events that the listener receives.
     "send_member": "Missing member {place}.",
     "correct_member": "Invalid value of {place}: see its schema in the API document.",
@@ -64,12 +64,13 @@ SENTENCES: Final[dict[str, str]] = {
     "once": "Duplicate parameter {name}: send it once.",
     "give": "Missing parameter {name}.",
     "choose": "Set {name} to one of: {values}.",
-    "only_fields": "Send no parameter except fields when you request a single ticket.",
+    "only_fields": "Send no parameter except fields when you request a single resource.",
     "operator": "Unknown operator {operator} for {name}.{near}",
     "no_operator": "Unknown operator name {name} in the parameter operator.{near}",
     "no_text": "Use another operator for {name}: regular expressions work on text only.",
     "nul_in": "Remove U+0000 from {name}.",
     "whole": "Send {name} as an integer.",
+    "decimal": "Send {name} as a number such as 12 or 12.5.",
     "whole_between": "Send {name} as an integer from {least} to {most}.",
     "instant": "Send {name} as a date (YYYY-MM-DD) or an RFC 3339 date-time.",
     "long_pattern": "Shorten the regular expression for {name} to at most {most} characters.",
@@ -83,8 +84,8 @@ SENTENCES: Final[dict[str, str]] = {
     "cursor": "Copy the cursor unchanged from the Link header of the previous page, and repeat"
     " its filters and sort.",
     "cursor_or_offset": "Send cursor or offset, not both.",
-    "narrow": "Narrow the filters, for example by creationDate or status, or request a smaller"
-    " page: the query took longer than {seconds} seconds.",
+    "narrow": "Narrow the filters, or request a smaller page: the query took longer than "
+    "{seconds} seconds.",
     "share": "Run at most {most} list queries at the same time.",
     "pattern": "Invalid RE2 expression for {name} (look-around and back-references are not"
     " supported).",

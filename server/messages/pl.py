@@ -15,7 +15,7 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
         "Popraw treść żądania.",
     ),
     "requirementsNotMet": (
-        "Zgłoszenie nie spełnia reguł swojego procesu",
+        "Żądanie nie spełnia reguł swojego procesu",
         "Usuń wszystkie błędy wymienione w `violations`.",
     ),
     "invalidRequest": (
@@ -63,7 +63,7 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
         "Wyślij żądanie ponownie: docierało zbyt długo.",
     ),
     "transitionNotAllowed": (
-        "Status zgłoszenia nie pozwala na tę zmianę",
+        "Obecny status nie pozwala na tę zmianę",
         "Wyślij tylko zmiany, które `violations` wymienia jako dozwolone.",
     ),
     "conflict": (
@@ -72,11 +72,11 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "patchTestFailed": (
         "Operacja test w JSON Patch nie powiodła się",
-        "Odczytaj zgłoszenie ponownie i utwórz nową listę operacji.",
+        "Odczytaj zasób ponownie i utwórz nową listę operacji.",
     ),
     "preconditionFailed": (
-        "Zgłoszenie zmieniło się w międzyczasie",
-        "Odczytaj zgłoszenie ponownie i powtórz zmianę.",
+        "Zasób zmienił się w międzyczasie",
+        "Odczytaj zasób ponownie i powtórz zmianę.",
     ),
     "contentTooLarge": (
         "Za duża treść żądania",
@@ -92,7 +92,7 @@ KINDS: Final[dict[str, tuple[str, str]]] = {
     ),
     "keyReused": (
         "Idempotency-Key użyto już w innym żądaniu",
-        "Użyj nowego klucza dla każdego zgłoszenia.",
+        "Użyj nowego klucza dla każdego żądania.",
     ),
     "tooManyRequests": (
         "Za dużo żądań",
@@ -127,11 +127,10 @@ SENTENCES: Final[dict[str, str]] = {
     "correct_body": "Popraw treść: {why}.",
     "operations": "Wyślij tablicę operacji jako {media_type}.",
     "object": "Wyślij obiekt JSON jako {media_type}.",
-    "test": "Odczytaj zgłoszenie ponownie i utwórz nową listę operacji: {why}.",
-    "wrapped": "Wyślij samo zgłoszenie jako treść: teraz jest ono wewnątrz {place}.",
-    "one_ticket": "Wyślij w każdym żądaniu jedno zgłoszenie: treść jest tablicą.",
-    "json_string": "Wyślij zgłoszenie jako obiekt JSON: treść jest ciągiem znaków, który zawiera"
-    " JSON.",
+    "test": "Odczytaj zasób ponownie i utwórz nową listę operacji: {why}.",
+    "wrapped": "Wyślij sam obiekt jako treść: teraz jest on wewnątrz {place}.",
+    "one_object": "Wyślij w każdym żądaniu jeden obiekt: treść jest tablicą.",
+    "json_string": "Wyślij obiekt JSON: treść jest ciągiem znaków, który zawiera JSON.",
     "send_member": "Brakuje pola {place}.",
     "correct_member": "Nieprawidłowa wartość {place}: sprawdź jej schemat w dokumentacji API.",
     "correct_whole": "Nieprawidłowa treść: sprawdź jej schemat w dokumentacji API.",
@@ -160,12 +159,13 @@ SENTENCES: Final[dict[str, str]] = {
     "once": "Powtórzony parametr {name}: wyślij go tylko raz.",
     "give": "Brakuje parametru {name}.",
     "choose": "Ustaw {name} na jedną z wartości: {values}.",
-    "only_fields": "Wyślij najwyżej parametr fields, gdy pobierasz jedno zgłoszenie.",
+    "only_fields": "Wyślij najwyżej parametr fields, gdy pobierasz jeden zasób.",
     "operator": "Nieznany operator {operator} dla {name}.{near}",
     "no_operator": "Nieznana nazwa operatora {name} w parametrze operator.{near}",
     "no_text": "Użyj innego operatora dla {name}: wyrażenia regularne działają tylko na tekście.",
     "nul_in": "Usuń znak U+0000 z {name}.",
     "whole": "Wyślij {name} jako liczbę całkowitą.",
+    "decimal": "Wyślij {name} jako liczbę, na przykład 12 albo 12.5.",
     "whole_between": "Wyślij {name} jako liczbę całkowitą od {least} do {most}.",
     "instant": "Wyślij {name} jako datę (RRRR-MM-DD) albo datę z czasem według RFC 3339.",
     "long_pattern": "Skróć wyrażenie regularne dla {name} do najwyżej {most} znaków.",
@@ -179,8 +179,8 @@ SENTENCES: Final[dict[str, str]] = {
     "cursor": "Skopiuj cursor bez zmian z nagłówka Link poprzedniej strony i powtórz jej filtry"
     " oraz parametr sort.",
     "cursor_or_offset": "Wyślij cursor albo offset, nie oba.",
-    "narrow": "Zawęź filtry, na przykład według creationDate lub status, albo poproś o mniejszą"
-    " stronę: zapytanie trwało dłużej niż {seconds} s.",
+    "narrow": "Zawęź filtry albo poproś o mniejszą stronę: zapytanie trwało dłużej niż "
+    "{seconds} s.",
     "share": "Wykonuj jednocześnie najwyżej {most} zapytania o listy.",
     "pattern": "Nieprawidłowe wyrażenie RE2 dla {name} (asercje i odwołania wsteczne nie są"
     " obsługiwane).",

@@ -15,9 +15,11 @@ import orjson
 
 from server.messages.en import sentence
 from server.problems import ApiError
-from server.storage.tables import FILTERED
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from server.profile.model import Sort
     from server.storage.ticket_query import Position, Query
 
 _SIZE: Final = 9
@@ -35,35 +37,40 @@ def cursor_of(query: Query, position: Position) -> str:
     return urlsafe_b64encode(_digest(query, text) + text).rstrip(b"=").decode()
 
 
-def position_of(query: Query, cursor: str) -> Position:
-    """Return the position of a cursor in the list of a query. Raises ApiError(invalidQuery)."""
+def position_of(query: Query, cursor: str, sorts: Mapping[str, Sort]) -> Position:
+    """Return the position of a cursor in the list of a query. Raises ApiError(invalidQuery).
+
+    `sorts` says how the values of each member compare.
+    """
     try:
         raw = urlsafe_b64decode(cursor.encode("ascii") + b"=" * (-len(cursor) % 4))
         digest, text = raw[:_SIZE], raw[_SIZE:]
         if digest == _digest(query, text) and cursor == cursor.rstrip("="):
             position = tuple(orjson.loads(text))
-            if len(position) == 1 or _fits(query, position):
+            if len(position) == 1 or _fits(query, position, sorts):
                 return position
     except (ValueError, TypeError):
         pass
     raise ApiError("invalidQuery", sentence("cursor"))
 
 
-def _fits(query: Query, position: Position) -> bool:
+def _fits(query: Query, position: Position, sorts: Mapping[str, Sort]) -> bool:
     *values, number = position
-    sorts = [FILTERED.get(member, "text") for member, _ in query.sorting]
+    wanted = [sorts[member] for member, _ in query.sorting]
     return (
         isinstance(number, str)
-        and len(values) == len(sorts)
-        and all(_is_value(sort, value) for sort, value in zip(sorts, values, strict=True))
+        and len(values) == len(wanted)
+        and all(_is_value(sort, value) for sort, value in zip(wanted, values, strict=True))
     )
 
 
-def _is_value(sort: str, value: Any) -> bool:  # noqa: ANN401 - any JSON value
+def _is_value(sort: str, value: Any) -> bool:
     if value is None:
         return True
     if sort == "text":
         return isinstance(value, str)
+    if sort == "decimal":
+        return type(value) in {int, float}
     return type(value) is int and -_WHOLE <= value < _WHOLE
 
 

@@ -30,6 +30,7 @@ from sqlalchemy import event, make_url, text, update
 from sqlalchemy.exc import DBAPIError
 
 from server.problems import ApiError
+from server.profile.reader import shipped_profile
 from server.storage.engines import (
     SHORT_LOCK_WAIT,
     Deadline,
@@ -40,10 +41,11 @@ from server.storage.engines import (
 )
 from server.storage.fair_share import FairShare
 from server.storage.faults import Outage, Replaced, fault_of
-from server.storage.migrations import MIGRATIONS, NewerSchema, migrate, version_of
+from server.storage.migrations import MIGRATIONS, NewerSchema, fit, fits, migrate, version_of
 from server.storage.sqlite_file import SQLiteFile
 from server.storage.statements import Prepared
 from server.storage.tables import schema_version
+from server.storage.tickets import TicketRows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from server.config import Config
+    from server.profile.model import Profile
 
     Job = Callable[[Connection], Any]
     #: The result of a job, or its exception.
@@ -101,7 +104,7 @@ _FIXED_SQLITE: Final = {(3, 44): 6, (3, 50): 7}
 _RETRY: Final = {"Retry-After": "1"}
 
 
-class NotMigrated(Exception):  # noqa: N818 - a statement
+class NotMigrated(Exception):
     """A shared database does not have the schema of this release. `version` is its version."""
 
     def __init__(self, version: int) -> None:
@@ -116,23 +119,45 @@ class NotMigrated(Exception):  # noqa: N818 - a statement
         )
 
 
+class NotFitted(Exception):
+    """A shared database does not have the columns of the profile. `directory` is the profile."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.directory = directory
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return (
+            f"Run `python -m server migrate --profile {self.directory}`: the database does not"
+            " have the columns of this profile."
+        )
+
+
 class Database:
     """An open database. `close` it. It must not be used from two event loops.
 
-    `timeout` limits each wait for the database, `query_timeout` each list query, in seconds.
+    `profile` is the shipped one by default; `rows` are its tickets. `timeout` limits each wait for
+    the database, `query_timeout` each list query, in seconds.
     """
 
     def __init__(
         self,
         url: str,
+        profile: Profile | None = None,
         *,
         readers: int = READERS,
         timeout: float = TIMEOUT,
         query_timeout: float = QUERY_TIMEOUT,
     ) -> None:
         self.url = make_url(url)
+        self.profile = profile or shipped_profile()
+        cycle = self.profile.lifecycle
+        self.rows = TicketRows(self.profile.resource, None if cycle is None else cycle.field)
         self.is_embedded = self.url.get_backend_name() == "sqlite"
         self._file = SQLiteFile(Path(self.url.database or "")) if self.is_embedded else None
+        #: The columns that the last migration added for the profile.
+        self.added: list[str] = []
         self._timeout = timeout
         self._query_timeout = query_timeout
         # One connection for each thread, so that no thread waits for a connection of another.
@@ -167,10 +192,11 @@ class Database:
         self._is_closed = False
 
     @classmethod
-    def of(cls, config: Config) -> Database:
-        """Return the database of the settings."""
+    def of(cls, config: Config, profile: Profile | None = None) -> Database:
+        """Return the database of the settings, for a profile."""
         return cls(
             config.database_url,
+            profile,
             timeout=config.database_timeout,
             query_timeout=config.query_timeout,
         )
@@ -178,7 +204,8 @@ class Database:
     def open(self) -> Database:
         """Migrate an embedded database or check the schema of a shared one; start the writer.
 
-        Raises NotMigrated, NewerSchema, and DBAPIError if the database cannot be written.
+        Raises NotMigrated, NotFitted, NewerSchema, OtherProfile, and DBAPIError if the database
+        cannot be written.
         """
         if self.is_embedded:
             _warn_of_sqlite()
@@ -188,10 +215,12 @@ class Database:
         else:
             with self._reading.connect() as connection:
                 version = version_of(connection)
-            if version > len(MIGRATIONS):
-                raise NewerSchema(version)
-            if version < len(MIGRATIONS):
-                raise NotMigrated(version)
+                if version > len(MIGRATIONS):
+                    raise NewerSchema(version)
+                if version < len(MIGRATIONS):
+                    raise NotMigrated(version)
+                if not fits(connection, self.rows):
+                    raise NotFitted(self.profile.directory)
             self._patient.start()
         if self._file is not None:
             # All of them now: one that is opened later finds no file that was moved meanwhile.
@@ -213,12 +242,16 @@ class Database:
             raise Replaced(str(self.url.database))
 
     def migrate(self) -> list[int]:
-        """Migrate the database to the newest schema; return the versions that were reached."""
+        """Migrate the database to the newest schema and to the columns of the profile.
+
+        Return the versions that were reached. Raises NewerSchema and OtherProfile.
+        """
         with self._writing.begin() as connection:
             without_limits(connection)
             if not self.is_embedded:  # two concurrent migrations take turns
                 connection.execute(text("SELECT pg_advisory_xact_lock(621)"))
             done = migrate(connection)
+            self.added = fit(connection, self.rows)
         if not self.is_embedded:
             self._writing.dispose()  # this connection has no limits
         return done
@@ -451,7 +484,7 @@ class Database:
             _complete([future], [outcome])
 
 
-class _Blocked(Exception):  # noqa: N818 - a statement
+class _Blocked(Exception):
     """A job met a row that another transaction has locked; its changes are undone."""
 
 

@@ -37,7 +37,7 @@ class _Bounded(psycopg.Connection[Any]):
 
     patience: float | None = None
 
-    def wait(self, gen: Any, *more: Any, **named: Any) -> Any:  # noqa: ANN401 - the signature of psycopg
+    def wait(self, gen: Any, *more: Any, **named: Any) -> Any:
         """Return the result of a statement. Raises OperationalError if no response arrives."""
         return super().wait(self._within(gen), *more, **named)
 
@@ -72,7 +72,7 @@ def make_engine(url: URL, connections: int, *, timeout: float, writes: bool = Fa
     )
 
     @event.listens_for(engine, "do_connect")
-    def _connected(_dialect: object, _record: object, places: Any, names: Any) -> Any:  # noqa: ANN401 - psycopg's
+    def _connected(_dialect: object, _record: object, places: Any, names: Any) -> Any:
         names.setdefault("connect_timeout", max(2, round(timeout)))  # the minimum of libpq
         connection = _Bounded.connect(*places, **names)
         connection.patience = timeout + _GRACE
@@ -97,7 +97,7 @@ def _sqlite(url: URL, connections: int, timeout: float, *, writes: bool) -> Engi
     )
 
     @event.listens_for(engine, "connect")
-    def _opened(connection: Any, _: object) -> None:  # noqa: ANN401 - sqlite3's
+    def _opened(connection: Any, _: object) -> None:
         connection.isolation_level = None  # BEGIN is emitted below
         pragmas = ["journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-65536"]
         if not writes:
@@ -112,7 +112,7 @@ def _sqlite(url: URL, connections: int, timeout: float, *, writes: bool) -> Engi
     return engine
 
 
-def driver_of(connection: Connection) -> Any:  # noqa: ANN401 - sqlite3's or psycopg's
+def driver_of(connection: Connection) -> Any:
     """Return the driver's connection."""
     return connection.connection.driver_connection
 

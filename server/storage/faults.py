@@ -66,7 +66,7 @@ _POSTGRESQL: Final = {
 _EVERY: Final = 60.0
 
 
-class Replaced(Exception):  # noqa: N818 - a statement
+class Replaced(Exception):
     """The database file was deleted, replaced or overwritten. `path` is its path."""
 
     def __init__(self, path: str) -> None:

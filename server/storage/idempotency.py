@@ -43,7 +43,7 @@ def find(connection: Connection, operator: str, key: str, now: int) -> Remembere
     return Remembered(row.fingerprint, row.status, json.loads(row.headers), row.body)
 
 
-def remember(  # noqa: PLR0913 - a row
+def remember(
     connection: Connection,
     operator: str,
     key: str,

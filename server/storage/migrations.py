@@ -1,20 +1,40 @@
 """The steps that bring a database of any earlier release to the tables of this one.
 
 MIGRATIONS has one entry for each version of the schema. An entry is never changed once released.
+The columns and indexes of the table `ticket` are those of the profile: `fit` adds, fills and drops
+them. What is in the database is noted in the table `profile`.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import json
+from typing import TYPE_CHECKING, Any, Final
 
-from sqlalchemy import inspect, select, text
+from sqlalchemy import (
+    BigInteger,
+    Double,
+    String,
+    bindparam,
+    insert,
+    inspect,
+    select,
+    text,
+    update,
+)
 
-from server.storage.tables import TABLES, event, schema_version
+from server.storage.tables import TABLES, TYPES, document, event, profile, schema_version, ticket
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import Connection
+
+    from server.storage.tickets import TicketRows
+
+#: How many documents are read at a time to fill a column.
+_BATCH: Final = 500
+#: The columns of `ticket` that every profile has.
+_OWN: Final = frozenset(ticket.c.keys())
 
 
 def _first(connection: Connection) -> None:
@@ -43,8 +63,13 @@ def _third(connection: Connection) -> None:
         index.create(connection, checkfirst=True)
 
 
+def _fourth(connection: Connection) -> None:
+    """Add the note about the profile."""
+    profile.create(connection)
+
+
 #: The step to each version of the schema from the previous one.
-MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (_first, _second, _third)
+MIGRATIONS: Final[tuple[Callable[[Connection], None], ...]] = (_first, _second, _third, _fourth)
 
 
 def version_of(connection: Connection) -> int:
@@ -70,7 +95,7 @@ def migrate(connection: Connection) -> list[int]:
     return [*range(before + 1, len(MIGRATIONS) + 1)]
 
 
-class NewerSchema(Exception):  # noqa: N818 - a statement
+class NewerSchema(Exception):
     """A later release wrote the database. `version` is its schema version."""
 
     def __init__(self, version: int) -> None:
@@ -83,3 +108,119 @@ class NewerSchema(Exception):  # noqa: N818 - a statement
             f"Use a newer release: the database has schema version {self.version},"
             f" this release supports {len(MIGRATIONS)}."
         )
+
+
+class OtherProfile(Exception):
+    """The database contains resources of another root. `root` is that root."""
+
+    def __init__(self, root: str, wanted: str) -> None:
+        super().__init__(root, wanted)
+        self.root, self.wanted = root, wanted
+
+    def __str__(self) -> str:
+        """Return the message."""
+        return (
+            f"Set TTR_DATABASE_URL to another database, or TTR_PROFILE to another profile: the"
+            f" database contains {self.root}, the profile defines {self.wanted}."
+        )
+
+
+def fits(connection: Connection, rows: TicketRows) -> bool:
+    """Return whether a database of the newest version has the columns of a profile.
+
+    Raises OtherProfile if it contains resources of another root.
+    """
+    return _noted(connection, rows) == rows.layout
+
+
+def _noted(connection: Connection, rows: TicketRows) -> dict[str, Any] | None:
+    """Return the columns and indexes that a database has, or None if nothing is noted."""
+    row = connection.execute(select(profile.c.root, profile.c.layout)).first()
+    if row is None:
+        return None
+    if row.root != rows.root and connection.execute(select(ticket.c.id).limit(1)).first():
+        raise OtherProfile(row.root, rows.root)
+    noted: dict[str, Any] = json.loads(row.layout)
+    return noted if row.root == rows.root else {**noted, "columns": {}}
+
+
+def fit(connection: Connection, rows: TicketRows) -> list[str]:
+    """Give `ticket` the columns and indexes of a profile; return the names of the new columns.
+
+    A column of a member that has another type is made anew. New columns are filled from the
+    documents. Raises OtherProfile if the database contains resources of another root.
+    """
+    noted, wanted = _noted(connection, rows), rows.layout["columns"]
+    if noted == rows.layout:
+        return []
+    found = {
+        each["name"]: each["type"]
+        for each in inspect(connection).get_columns(ticket.name)
+        if each["name"] not in _OWN
+    }
+    has = {
+        name: wanted.get(name)
+        if noted is None and _is_like(found[name], wanted.get(name))
+        else sort
+        for name, sort in {
+            **dict.fromkeys(found),
+            **({} if noted is None else noted["columns"]),
+        }.items()
+        if name in found
+    }
+    quote = connection.dialect.identifier_preparer.quote
+    new = [name for name, sort in wanted.items() if has.get(name) != sort]
+    gone = [name for name, sort in has.items() if wanted.get(name) != sort]
+    _drop_indexes(connection, rows, gone)
+    for name in gone:
+        connection.execute(text(f"ALTER TABLE ticket DROP COLUMN {quote(name)}"))
+    for name in new:
+        kind = TYPES[wanted[name]].compile(connection.dialect)
+        connection.execute(text(f"ALTER TABLE ticket ADD COLUMN {quote(name)} {kind}"))
+    if new:
+        _fill(connection, rows, new)
+    have = {each["name"] for each in inspect(connection).get_indexes(ticket.name)}
+    for name, columns in rows.layout["indexes"].items():
+        if name not in have:
+            listed = ", ".join(map(quote, columns))
+            connection.execute(text(f"CREATE INDEX {quote(name)} ON ticket ({listed})"))
+    connection.execute(profile.delete())
+    connection.execute(insert(profile).values(root=rows.root, layout=json.dumps(rows.layout)))
+    return new
+
+
+def _is_like(kind: object, sort: str | None) -> bool:
+    """Return whether the type of a column is that of a sort."""
+    kinds = {"text": String, "number": BigInteger, "instant": BigInteger, "decimal": Double}
+    return sort is not None and isinstance(kind, kinds[sort])
+
+
+def _drop_indexes(connection: Connection, rows: TicketRows, gone: list[str]) -> None:
+    """Drop the indexes of columns that are dropped, and those of an earlier profile."""
+    quote = connection.dialect.identifier_preparer.quote
+    for each in inspect(connection).get_indexes(ticket.name):
+        name, columns = str(each["name"]), each["column_names"]
+        is_ours = name.startswith("ticket_")
+        is_old = is_ours and list(rows.layout["indexes"].get(name, ())) != columns
+        if is_old or set(columns) & set(gone):
+            connection.execute(text(f"DROP INDEX {quote(name)}"))
+
+
+def _fill(connection: Connection, rows: TicketRows, new: list[str]) -> None:
+    """Compute new columns from the documents."""
+    numbers = connection.scalars(select(document.c.id)).all()
+    change = (
+        update(rows.table)
+        .where(rows.table.c.id == bindparam("number"))
+        .values({name: bindparam(f"new_{name}") for name in new})
+    )
+    for start in range(0, len(numbers), _BATCH):
+        some = numbers[start : start + _BATCH]
+        texts = connection.execute(
+            select(document.c.id, document.c.document).where(document.c.id.in_(some))
+        )
+        values: list[Mapping[str, Any]] = []
+        for number, written in texts.all():
+            columns = rows.columns_of(json.loads(written))
+            values.append({"number": number, **{f"new_{name}": columns[name] for name in new}})
+        connection.execute(change, values)

@@ -14,7 +14,7 @@ import hmac
 import re
 import secrets
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, Final, TypeGuard
 from uuid import uuid4
 
 from argon2 import PasswordHasher
@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, Row
 
-#: An operator has tickets; the provider works on the tickets of all operators.
-Role: TypeAlias = Literal["operator", "provider"]
+    from server.profile.model import Role
+
 
 #: The prefix by which secret scanners recognise a secret.
 SECRET_PREFIX: Final = "ttr_"  # noqa: S105 - no secret
@@ -53,7 +53,7 @@ _ARGON2: Final = "$argon2id$"
 _NOBODY: Final = _SHA256 + secrets.token_hex(32)
 
 
-class NoSuchOperator(Exception):  # noqa: N818 - a statement
+class NoSuchOperator(Exception):
     """There is no operator with this name."""
 
     def __init__(self, name: str) -> None:
@@ -65,7 +65,7 @@ class NoSuchOperator(Exception):  # noqa: N818 - a statement
         return f"Unknown operator {self.name!r}."
 
 
-class OperatorExists(Exception):  # noqa: N818 - a statement
+class OperatorExists(Exception):
     """An operator with this name exists."""
 
     def __init__(self, name: str) -> None:
@@ -77,7 +77,7 @@ class OperatorExists(Exception):  # noqa: N818 - a statement
         return f"Choose another name: operator {self.name!r} already exists."
 
 
-class BadName(Exception):  # noqa: N818 - a statement
+class BadName(Exception):
     """An invalid name: Basic authentication allows no colon in it."""
 
     def __init__(self, name: str) -> None:

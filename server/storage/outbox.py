@@ -121,7 +121,7 @@ def query_of(connection: Connection, operator: str) -> tuple[bool, str | None]:
     return (False, None) if row is None else (True, row[1])
 
 
-def enqueue(  # noqa: PLR0913 - the columns of a row
+def enqueue(
     connection: Connection,
     operator: str,
     ticket: str,
@@ -217,7 +217,7 @@ def subscriptions_with_due_events(connection: Connection, now: int) -> list[Subs
     ]
 
 
-def claim(  # noqa: PLR0913 - the columns of a claim
+def claim(
     connection: Connection, to: Subscribed, most: int, *, now: int, until: int, by: str
 ) -> list[Claimed]:
     """Claim up to `most` due events of an operator until the time `until`, for `by`."""

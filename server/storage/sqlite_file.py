@@ -25,7 +25,7 @@ _SALTS: Final = slice(32, 40)
 _COPIED: Final = slice(96, 100)
 
 
-class Locked(Exception):  # noqa: N818 - a statement
+class Locked(Exception):
     """Another process uses the SQLite file. `path` is its path."""
 
     def __init__(self, path: str) -> None:

@@ -28,7 +28,7 @@ class Prepared:
         #: The values of the statement itself.
         self._own: dict[str, Any] = {}
 
-    def run(self, connection: Connection, values: Mapping[str, Any] | None = None) -> Any:  # noqa: ANN401 - the driver's cursor
+    def run(self, connection: Connection, values: Mapping[str, Any] | None = None) -> Any:
         """Execute the statement and return the driver's cursor. Raises DBAPIError."""
         dialect = connection.dialect
         text = self._texts.get(dialect.name) or self._compiled(dialect)
@@ -60,5 +60,5 @@ def insert_into(connection: Connection, table: Table) -> sqlite.Insert | postgre
     return sqlite.insert(table) if is_embedded else postgresql.insert(table)
 
 
-def _driver(connection: Connection) -> Any:  # noqa: ANN401 - sqlite3's or psycopg's
+def _driver(connection: Connection) -> Any:
     return connection.connection.driver_connection

@@ -1,19 +1,22 @@
 """The tables of the database.
 
-The columns of `ticket` besides its key are the members that are filtered and sorted by (FILTERED,
-one row for each member). The ticket itself is its document, in a table of its own, so that a scan
-of tickets does not read documents. The contents of attachments are in a third table. A new filter
-is a row of FILTERED and a migration that fills its column.
+The table `ticket` has a column for each member that is filtered and sorted by. They come from the
+profile: `TicketTable` is the table with these columns, and `migrations.fit` brings a database to
+it. The resource itself is its document, in a table of its own, so that a scan does not read
+documents. Texts that are stored apart are in a third table.
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+import re
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlalchemy import (
     BigInteger,
     CheckConstraint,
     Column,
+    Double,
     ForeignKey,
     Index,
     Integer,
@@ -26,29 +29,24 @@ from sqlalchemy import (
     text,
 )
 
-#: How the values of a member compare: as text, as integers, or as instants.
-Sort: TypeAlias = Literal["text", "number", "instant"]
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
-#: The members of a ticket that have a column, and how they compare.
-FILTERED: Final[dict[str, Sort]] = {
-    "ticketType": "text",
-    "ticketSubtype": "text",
-    "correlationId": "text",
-    "name": "text",
-    "resolutionDate": "instant",
-    "statusChangeDate": "instant",
-    "statusChangeReason": "text",
-    "lastUpdate": "instant",
-    "creationDate": "instant",
-    "status": "text",
-    "externalId": "text",
-    "severity": "text",
-    "priority": "number",
-    "origin": "text",
-}
+    from sqlalchemy.types import TypeEngine
+
+    from server.profile.model import Resource, Sort
 
 #: Text that compares by code points, as in Python, in every locale of the database.
-_TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
+TEXT: Final = Text().with_variant(Text(collation="C"), "postgresql")
+#: The type of a column, by how its values compare.
+TYPES: Final[dict[Sort, TypeEngine[Any]]] = {
+    "text": TEXT,
+    "number": BigInteger(),
+    "decimal": Double(),
+    "instant": BigInteger(),
+}
+#: A member that can be the name of a column: others get a name of their own.
+_PLAIN: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,50}")
 
 TABLES: Final = MetaData()
 
@@ -85,12 +83,7 @@ ticket = Table(
     Column("operator", ForeignKey("operator.id"), primary_key=True),
     Column("id", String(64), primary_key=True),
     Column("version", Integer, nullable=False),
-    *(Column(name, _TEXT if sort == "text" else BigInteger) for name, sort in FILTERED.items()),
     CheckConstraint("version >= 1", name="ticket_version"),
-    Index("ticket_created", "operator", "creationDate", "id"),
-    # Their rows are in the default order.
-    Index("ticket_status", "operator", "status", "creationDate"),
-    Index("ticket_external", "operator", "externalId", "creationDate"),
     # The tickets of an operator are stored together, so a scan reads only them.
     sqlite_with_rowid=False,
 )
@@ -182,3 +175,55 @@ idempotency = Table(
 )
 
 schema_version = Table("schema_version", TABLES, Column("version", Integer, primary_key=True))
+
+#: The root of the profile whose resources are in the database, and the columns and indexes of
+#: `ticket` that it needed, as JSON; one row.
+profile = Table(
+    "profile",
+    TABLES,
+    Column("root", Text, primary_key=True),
+    Column("layout", Text, nullable=False),
+)
+
+
+class TicketTable:
+    """The table `ticket` with the columns of a profile.
+
+    `columns` maps each member that has a column to it, the identifier to the key `id`. `indexes`
+    are the columns of each index by its name.
+    """
+
+    def __init__(self, resource: Resource) -> None:
+        self.table = ticket.to_metadata(MetaData())
+        reserved = {each.name.lower() for each in self.table.c}
+        self.columns: dict[str, Column[Any]] = {resource.identifier: self.table.c.id}
+        for each in resource.columns:
+            name = _column_name(each.member, reserved)
+            reserved.add(name.lower())
+            self.columns[each.member] = Column(name, TYPES[each.sort])
+            self.table.append_column(self.columns[each.member])
+        self.indexes = dict(self._indexes(resource))
+
+    def _indexes(self, resource: Resource) -> Iterator[tuple[str, tuple[str, ...]]]:
+        """Yield the name and the columns of each index: first that of the default order."""
+        order = () if resource.order is None else (self.columns[resource.order].name,)
+        if order:
+            yield "ticket_created", ("operator", *order, "id")
+        taken = {"ticket_created"}
+        for each in resource.columns:
+            if each.is_indexed:
+                name = self.columns[each.member].name
+                # The beginning of a name is enough, such as external of externalId.
+                short = re.match("[a-z]*", name)
+                index = f"ticket_{short[0] if short and short[0] else name}"
+                index = f"ticket_{name}" if index in taken else index
+                taken.add(index)
+                # Its rows are in the default order.
+                yield index, ("operator", name, *(each for each in order if each != name))
+
+
+def _column_name(member: str, reserved: set[str]) -> str:
+    """Return the name of a member's column; databases may ignore the case of names."""
+    if _PLAIN.fullmatch(member) and member.lower() not in reserved:
+        return member
+    return f"member_{sha256(member.encode()).hexdigest()[:16]}"

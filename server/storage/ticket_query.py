@@ -1,8 +1,9 @@
 """Queries of a list of tickets, as SQL: filters, order and pages.
 
-FIELDS and OPERATOR_MEANINGS are the tables of filters. The values of a condition are bound
-parameters. Regular expressions are not part of the SQL: re2 evaluates them in linear time. LIKE is
-not used, because it backtracks over its wildcards.
+OPERATOR_MEANINGS is the table of operators; the profile says which members are filters, and the
+functions get their columns as a TicketTable. The values of a condition are bound parameters.
+Regular expressions are not part of the SQL: re2 evaluates them in linear time. LIKE is not used,
+because it backtracks over its wildcards.
 
 A page begins at an offset or after a position: the values by which the last ticket of the previous
 page was sorted, and its id. A position stays valid while tickets are added and changed.
@@ -10,34 +11,29 @@ page was sorted, and its id. A position stays valid while tickets are added and 
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from sqlalchemy import and_, or_, select, true
+from sqlalchemy import String, and_, or_, select, true
 
-from server.storage.tables import FILTERED, ticket
 from server.storage.tables import operator as operators
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from sqlalchemy import ColumnElement
+
+    from server.profile.model import Sort
+    from server.storage.tables import TicketTable
 
 DEFAULT_LIMIT: Final = 100
 #: How many values one parameter may have.
 MOST_VALUES: Final = 200
-#: The parameter that selects operators, for the provider.
-OPERATOR: Final = "operator"
-#: The filter parameters, and the member that each one compares.
-FIELDS: Final[dict[str, str]] = {
-    "id": "id",
-    **{name: name for name in FILTERED},
-    "ticketSubType": "ticketSubtype",
-}
-#: The members that `fields` never removes, besides those that begin with @.
-ALWAYS: Final = ("id", "href")
+#: The bound of integers in SQLite and PostgreSQL.
+_WHOLE: Final = (1 << 63) - 1
 INSTANT: Final = re.compile(
     r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d(?::\d\d)?)(\.\d+)?([Zz]|[+ -]\d\d:\d\d)?", re.ASCII
 )
@@ -72,14 +68,21 @@ OPERATORS: Final[dict[str, Callable[[Any, Range], Any]]] = {
 }
 
 
-class Known(NamedTuple):
-    """The members of a ticket in the document, and the values of the members that are enums.
+def column_value(value: Any, sort: Sort) -> Any:
+    """Return the column value of a member: None if it cannot be compared.
 
-    Nothing is rejected if the members or values are unknown (empty).
+    PostgreSQL does not store U+0000 in text; the column has U+FFFD instead, the document keeps it.
     """
-
-    members: Collection[str] = ()
-    values: Mapping[str, Collection[str]] = {}
+    if value is None or isinstance(value, dict | list):
+        return None
+    if sort == "text":
+        text = value if isinstance(value, str) else json.dumps(value)
+        return text.replace("\0", "\ufffd") if "\0" in text else text
+    if sort == "instant" and isinstance(value, str):
+        return instant_of(value)
+    if sort == "number" and isinstance(value, int | float):
+        return min(max(int(value), -_WHOLE), _WHOLE)
+    return value if sort == "decimal" and isinstance(value, int | float) else None
 
 
 def instant_of(text: str) -> int:
@@ -102,14 +105,10 @@ def microseconds(found: re.Match[str]) -> int:
 
 
 def select_fields(document: Mapping[str, Any], fields: frozenset[str] | None) -> Mapping[str, Any]:
-    """Return a document with the selected first-level members, and those of ALWAYS."""
+    """Return a document with the selected first-level members; None selects all."""
     if fields is None:
         return document
-    return {
-        name: value
-        for name, value in document.items()
-        if name in fields or name in ALWAYS or name.startswith("@")
-    }
+    return {name: value for name, value in document.items() if name in fields}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,9 +120,9 @@ class Condition:
     ranges: tuple[Range, ...] = ()
     patterns: tuple[Any, ...] = ()
 
-    def clause(self) -> ColumnElement[bool]:
+    def clause(self, tickets: TicketTable) -> ColumnElement[bool]:
         """Return the condition as SQL; for a regular expression only that the member is present."""
-        column = ticket.c[self.member]
+        column = tickets.columns[self.member]
         if self.operator == "regex":
             return column.is_not(None)
         if self.operator == "ne":
@@ -136,7 +135,7 @@ class Condition:
         """Return whether a text matches any of the regular expressions."""
         # A loop, because any() with a generator takes longer than most expressions.
         encoded = value.encode()  # for a str, re2 would also compute offsets that are not used
-        for pattern in self.patterns:  # noqa: SIM110
+        for pattern in self.patterns:  # noqa: SIM110 - see above
             if pattern.search(encoded):
                 return True
         return False
@@ -151,15 +150,17 @@ def _any_of(column: ColumnElement[Any], ranges: Iterable[Range]) -> ColumnElemen
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """A query of a list. `sort` contains pairs of a member and whether its order is descending.
+    """A query of a list.
 
-    `operators` are the names of the operators whose tickets are listed, None for all visible ones.
-    The page begins at `offset` or after `after`. A position that is an id alone is the current
-    position of that ticket.
+    `sort` contains pairs of a member and whether its order is descending. Without it the member
+    `default` is the order, or the id. `operators` are the names of the operators whose tickets are
+    listed, None for all visible ones. The page begins at `offset` or after `after`. A position that
+    is an id alone is the current position of that ticket.
     """
 
     conditions: tuple[Condition, ...] = ()
     sort: tuple[tuple[str, bool], ...] = ()
+    default: str | None = None
     offset: int = 0
     limit: int = DEFAULT_LIMIT
     fields: frozenset[str] | None = None
@@ -168,8 +169,8 @@ class Query:
 
     @property
     def sorting(self) -> tuple[tuple[str, bool], ...]:
-        """The sort order before the id: `sort`, or the creation date."""
-        return self.sort or (("creationDate", False),)
+        """The sort order before the id: `sort`, or the default order."""
+        return self.sort or (() if self.default is None else ((self.default, False),))
 
     @property
     def meaning(self) -> str:
@@ -185,40 +186,40 @@ class Query:
         """The conditions that are regular expressions."""
         return tuple(each for each in self.conditions if each.operator == "regex")
 
-    def where(self, operator: str | None) -> ColumnElement[bool]:
+    def where(self, tickets: TicketTable, operator: str | None) -> ColumnElement[bool]:
         """Return the conditions as SQL, for the tickets of one operator or of all."""
-        clauses = [each.clause() for each in self.conditions]
+        clauses = [each.clause(tickets) for each in self.conditions]
         if operator is not None:
-            clauses.insert(0, ticket.c.operator == operator)
+            clauses.insert(0, tickets.table.c.operator == operator)
         if self.operators is not None:
             named = select(operators.c.id).where(operators.c.name.in_(sorted(self.operators)))
-            clauses.append(ticket.c.operator.in_(named))
+            clauses.append(tickets.table.c.operator.in_(named))
         return and_(true(), *clauses)
 
-    def order(self, *, by_index: bool = True) -> list[ColumnElement[Any]]:
+    def order(self, tickets: TicketTable, *, by_index: bool = True) -> list[ColumnElement[Any]]:
         """Return the columns of the sort order; the id comes last, so that pages never overlap.
 
         Without `by_index` the database does not use an index for the order. If all tickets are read
         anyway, reading them in storage order and sorting them takes half the time.
         """
-        columns = []
+        order = []
         for member, down in self.sorting:
-            column: ColumnElement[Any] = ticket.c[member]
+            column: ColumnElement[Any] = tickets.columns[member]
             if not by_index:
-                column = column.concat("") if FILTERED.get(member, "text") == "text" else column + 0
-            columns.append(column.desc().nulls_last() if down else column.asc().nulls_last())
-        return [*columns, ticket.c.id]
+                column = column.concat("") if isinstance(column.type, String) else column + 0
+            order.append(column.desc().nulls_last() if down else column.asc().nulls_last())
+        return [*order, tickets.table.c.id]
 
-    def keys(self) -> list[ColumnElement[Any]]:
+    def keys(self, tickets: TicketTable) -> list[ColumnElement[Any]]:
         """Return the columns that make up the position of a ticket."""
-        return [*(ticket.c[member] for member, _ in self.sorting), ticket.c.id]
+        return [*(tickets.columns[member] for member, _ in self.sorting), tickets.table.c.id]
 
-    def behind(self, position: Position) -> ColumnElement[bool]:
+    def behind(self, tickets: TicketTable, position: Position) -> ColumnElement[bool]:
         """Return that a ticket comes after a position; missing values come last."""
         *values, number = position
-        clause: ColumnElement[bool] = ticket.c.id > number
+        clause: ColumnElement[bool] = tickets.table.c.id > number
         for (member, down), value in reversed([*zip(self.sorting, values, strict=True)]):
-            column: ColumnElement[Any] = ticket.c[member]
+            column = tickets.columns[member]
             if value is None:
                 clause = and_(column.is_(None), clause)
                 continue

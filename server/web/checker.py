@@ -1,8 +1,9 @@
 """The checker: the page at / that checks payloads, its files in static/ and its facts.
 
 The files contain no facts of the API. The page requests addresses, processes and examples from
-/checker/facts.json, which is made of the compiled rules and of docs/examples. Nothing in the page
-is inline, so its policy forbids every script, style and request that is not from this server.
+/checker/facts.json, which is made of the profile and, for the shipped one, docs/examples. Nothing
+in the page is inline, so its policy forbids every script, style and request that is not from this
+server.
 """
 
 from __future__ import annotations
@@ -15,12 +16,12 @@ import flask
 
 from server import sandbox
 from server.api.http import JSON, dumps
+from server.profile.reader import SHIPPED
 from server.web.fixed import fixed
-from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from server.config import Config
-    from ttrules.rulebook import Rulebook
+    from server.profile.model import Profile
 
 _FILES: Final = Path(__file__).with_name("static")
 _EXAMPLES: Final = Path(__file__).parents[2] / "docs" / "examples"
@@ -37,26 +38,27 @@ POLICY: Final = (
 )
 
 
-def checker_of(config: Config, base: str) -> flask.Blueprint:
-    """Return the page, its files and its facts; `base` is the base path of the operators' API."""
+def checker_of(config: Config, profile: Profile) -> flask.Blueprint:
+    """Return the page, its files and its facts."""
     pages = flask.Blueprint("checker", __name__)
     headers = {"Content-Security-Policy": POLICY}
     for path in _FILES.iterdir():
         rule = "/" if path.name == "index.html" else f"/checker/{path.name}"
         view = fixed(path.read_bytes(), _MEDIA_TYPES[path.suffix], headers)
         pages.add_url_rule(rule, path.name.replace(".", "_"), view)
-    body = dumps(facts(shipped(), config, base))
+    body = dumps(facts(profile, config))
     answer = partial(flask.Response, body, headers=headers, content_type=JSON)
     pages.add_url_rule("/checker/facts.json", "facts", answer)
     return pages
 
 
-def facts(book: Rulebook, config: Config, base: str) -> dict[str, Any]:
+def facts(profile: Profile, config: Config) -> dict[str, Any]:
     """Return the facts for the page: addresses, and the processes with their examples."""
-    prefix = config.path_prefix
+    prefix, side = config.path_prefix, profile.operator
+    base, check = side.base, side.find("check")
     return {
-        "check": f"{prefix}{base}/check",
-        "tickets": f"{prefix}{base}/troubleTicket",
+        "check": "" if check is None else f"{prefix}{base}{check.path}",
+        "tickets": f"{prefix}{base}{profile.resource_path}",
         "document": f"{prefix}{base}/openapi.json",
         "matrix": f"{prefix}/matrix",
         "try": f"{prefix}/ui/",
@@ -67,9 +69,9 @@ def facts(book: Rulebook, config: Config, base: str) -> dict[str, Any]:
                 "name": each.name,
                 "slug": each.slug,
                 "operation": each.operation,
-                "examples": _examples(each.slug),
+                "examples": _examples(each.slug) if profile.directory == SHIPPED else {},
             }
-            for each in book.matrix.processes
+            for each in side.book.matrix.processes
         ],
     }
 

@@ -19,7 +19,6 @@ from server.web.fixed import fixed
 from server.web.swagger_ui import add_swagger_ui
 from ttrules.exports.matrix.page import page_of, policy
 from ttrules.exports.matrix.view import MatrixView
-from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from server.config import Config
     from server.storage.database import Database
     from server.telemetry import Metrics
+    from ttrules import Rulebook
 
 
 def pages_of(
@@ -43,7 +43,7 @@ def pages_of(
     if "ui" in config.public:
         add_swagger_ui(pages, config.path_prefix, public)
     if "matrix" in config.public:
-        _add_matrix(pages)
+        _add_matrix(pages, store.profile.operator.book)
     return pages
 
 
@@ -55,7 +55,9 @@ def _add_health(pages: flask.Blueprint, store: Database) -> None:
     @pages.get("/health/ready")
     def ready() -> flask.Response:
         store.check()
-        return flask.jsonify(status="ready", version=str(shipped().matrix.version))
+        return flask.jsonify(
+            status="ready", version=str(store.profile.operator.book.matrix.version)
+        )
 
 
 def _add_metrics(pages: flask.Blueprint, store: Database, metrics: Metrics) -> None:
@@ -80,8 +82,8 @@ def _add_documents(pages: flask.Blueprint, public: Mapping[str, Mapping[str, Any
     pages.add_url_rule("/openapi.json", "document", next(iter(views.values())))
 
 
-def _add_matrix(pages: flask.Blueprint) -> None:
+def _add_matrix(pages: flask.Blueprint, book: Rulebook) -> None:
     """Add the page of the operators' matrix, which loads nothing and runs its own script only."""
     headers = {"Content-Security-Policy": f"{policy()}; frame-ancestors 'none'"}
-    view = fixed(page_of(MatrixView.of(shipped())), "text/html; charset=utf-8", headers)
+    view = fixed(page_of(MatrixView.of(book)), "text/html; charset=utf-8", headers)
     pages.add_url_rule("/matrix", "matrix", view)

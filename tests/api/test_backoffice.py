@@ -4,22 +4,23 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
 import yaml
 
-from server.api import events as event_operations
-from tests.support.cells import ROOT, payload_of, route, sample, value_for
+from tests.support.cells import ROOT, Cell, payload_of, route, sample, value_for
 from tests.support.contract import BACKOFFICE_BASE, BASE, DOCUMENTS
+from tests.support.databases import alternating
+from tests.support.exchanges import MERGE, OPERATIONS, status_and_code, told
 from tests.support.oracle import shape_of
-from tests.support.servers import NAMES, PROVIDER, Client, complaint, without_owner
+from tests.support.profiles import provider_book
+from tests.support.servers import NAMES, PROVIDER, Client, without_owner
+from tests.support.tickets import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import requests
 
     from tests.support.servers import Server
 
@@ -27,8 +28,6 @@ MATRIX = yaml.safe_load(
     (Path(__file__).parents[2] / "spec" / "backoffice-requirements.yaml").read_text("utf-8")
 )
 PROCESSES: list[str] = MATRIX["processes"]
-MERGE = {"Content-Type": "application/merge-patch+json"}
-OPERATIONS = {"Content-Type": "application/json-patch+json"}
 GONE = object()
 #: What the provider may send of a ticket, beside its status.
 MEMBERS: dict[str, Any] = {
@@ -58,30 +57,17 @@ MEMBERS: dict[str, Any] = {
 }
 
 
-class Cell(NamedTuple):
-    """A cell of the provider's matrix."""
-
-    entity: str
-    field: str
-    process: str
-    code: str
-
-    def __str__(self) -> str:
-        """Name column, row and code."""
-        return f"{self.process}: {self.entity}.{self.field} {self.code}"
-
-    @property
-    def theirs(self) -> str:
-        """The operators' process for the same change."""
-        return self.process.removeprefix("Provider ")
-
-
 CELLS = [
     Cell(entity, field, process, code)
     for entity, rows in MATRIX["entities"].items()
     for field, codes in rows.items()
     for process, code in zip(PROCESSES, codes, strict=True)
 ]
+
+
+def theirs(cell: Cell) -> str:
+    """Return the operators' process for the change of a cell of the provider."""
+    return cell.process.removeprefix("Provider ")
 
 
 def requested() -> Iterator[tuple[str, str, str]]:
@@ -92,19 +78,6 @@ def requested() -> Iterator[tuple[str, str, str]]:
                 if item[method].get("security") == []:
                     continue
                 yield base, method.upper(), path.replace("{", "").replace("}", "")
-
-
-def status_and_code(answer: requests.Response) -> tuple[int, str]:
-    """Return status and code of a refusal."""
-    return answer.status_code, answer.json()["code"]
-
-
-def told(answer: requests.Response) -> list[tuple[str, str]]:
-    """Return code and pointer of the violations that an answer tells."""
-    if answer.ok:
-        return []
-    assert answer.status_code in {400, 409}, answer.text
-    return [(each["code"], each["pointer"]) for each in answer.json()["violations"]]
 
 
 class TestRoles:
@@ -331,7 +304,7 @@ def stored() -> dict[tuple[str, str], dict[str, Any]]:
 
 def variants(cell: Cell, ticket: dict[str, Any]) -> Iterator[tuple[dict[str, Any], object, str]]:
     """Yield changes with the field, without it, null and empty; the value; the field's pointer."""
-    good = value_for(cell.entity, cell.field, cell.theirs)
+    good = value_for(cell.entity, cell.field, theirs(cell))
     if cell.entity == ROOT and cell.field in {"status", "href", "@type"}:
         good = ticket[cell.field]  # a move, and what may not be altered, are no matter of a cell
     for value in (good, GONE, None, "", []):
@@ -340,7 +313,7 @@ def variants(cell: Cell, ticket: dict[str, Any]) -> Iterator[tuple[dict[str, Any
         for name in route(cell.entity):
             shape = shape_of(of, name)
             of, is_list = shape["entity"], shape["type"] == "array"
-            made = {**sample(of, cell.theirs), **REQUIRED.get(of, {})}
+            made = {**sample(of, theirs(cell)), **REQUIRED.get(of, {})}
             owner[name] = [made] if is_list else made
             owner, at = made, f"{at}/{name}{'/0' if is_list else ''}"
         if value is GONE:
@@ -376,7 +349,7 @@ def barred(cell: Cell) -> str | None:
     return None
 
 
-@pytest.mark.parametrize("cell", CELLS, ids=str)
+@alternating("cell", CELLS)
 def test_cell(cell: Cell, server: Server, stored: dict[tuple[str, str], dict[str, Any]]) -> None:
     """The verdict on each way to send a field, or not to, is that of ttrules; a field that may be
     sent arrives, and one that may not is the one finding.
@@ -384,10 +357,10 @@ def test_cell(cell: Cell, server: Server, stored: dict[tuple[str, str], dict[str
     api, provider = server.client(), server.backoffice()
     key = server.root, cell.process
     if key not in stored:
-        stored[key] = api.created(**payload_of(cell.theirs.replace("Change", "Add"), "minimal"))
+        stored[key] = api.created(**payload_of(theirs(cell).replace("Change", "Add"), "minimal"))
     for number, (payload, value, pointer) in enumerate(variants(cell, stored[key])):
         ticket = stored[key]
-        report, _ = event_operations.book().validate_change(ticket, payload, by="provider")
+        report, _ = provider_book().validate_change(ticket, payload, by="provider")
         address = f"/troubleTicket/{ticket['id']}"
         answer = provider.patch(address, data=json.dumps(payload), headers=MERGE)
         assert told(answer) == [(each.code, each.pointer) for each in report.violations]

@@ -1,4 +1,4 @@
-"""Every cell of the matrix over HTTP: the server says what ttrules says, on both databases."""
+"""Every cell of the matrix over HTTP: the server says what ttrules says."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import pytest
 
 import ttrules
 from tests.support.cells import CELLS, payload_of, place, value_for
+from tests.support.databases import alternating
+from tests.support.exchanges import told
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    import requests
 
     from tests.support.cells import Cell
     from tests.support.servers import Client
@@ -47,15 +47,7 @@ def said(report: Report) -> list[tuple[str, str]]:
     return [(each.code, each.pointer) for each in report.violations]
 
 
-def told(answer: requests.Response) -> list[tuple[str, str]]:
-    """Return code and pointer of the violations that an answer tells."""
-    if answer.ok:
-        return []
-    assert answer.status_code in {400, 409}, answer.text
-    return [(each["code"], each["pointer"]) for each in answer.json()["violations"]]
-
-
-@pytest.mark.parametrize("cell", CELLS, ids=str)
+@alternating("cell", CELLS)
 def test_cell(cell: Cell, api: Client, stored: dict[tuple[str, str], dict[str, Any]]) -> None:
     """The verdict on each way to send a field, or not to, is that of ttrules."""
     if cell.process.endswith("Add"):

@@ -20,8 +20,10 @@ from server.messages.en import near, sentence
 from server.problems import MOST_FINDINGS, ApiError
 from server.validation import Validation
 from server.web.checker import POLICY, facts
-from tests.asgi.test_limits import MALFORMED, one_shape
+from tests.support.exchanges import MALFORMED, one_shape
+from tests.support.profiles import SHIPPED
 from tests.support.servers import BASE, Client, serving, started
+from tests.support.tickets import complaint
 from ttrules.checking.files import Payload
 from ttrules.checking.reporters.base import findings_to_json
 from ttrules.checking.results import CheckOptions
@@ -43,7 +45,7 @@ PAGES = ROOT / "server" / "web" / "static"
 BOOK = shipped()
 SLUGS = [BOOK.slug(each) for each in BOOK.processes()]
 JSON = {"Content-Type": "application/json"}
-COMPLAINT = example(BOOK, "complaint-add", "minimal")
+COMPLAINT = complaint()
 #: In a payload, a word that must be found nowhere afterwards.
 MARK = "Kowalskigeheim"
 
@@ -426,7 +428,7 @@ class TestPage:
             assert stranger.get(f"{sandbox.root}/checker/{outside}").status_code == 404
 
     def test_nothing_inline(self) -> None:
-        """No script, style or handler stands in the HTML, and no address leads elsewhere."""
+        """The HTML contains no script, style or handler, and no address of another host."""
         html = (PAGES / "index.html").read_text("utf-8")
         assert re.findall(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?:", html) == []
         for each in PAGES.iterdir():
@@ -464,7 +466,7 @@ class TestPage:
 
     def test_prefix(self) -> None:
         """Behind a prefix all addresses begin with it."""
-        given = facts(BOOK, Config(path_prefix="/gateway"), BASE)
+        given = facts(SHIPPED, Config(path_prefix="/gateway"))
         addresses = [given[name] for name in ("check", "tickets", "document", "matrix", "try")]
         assert all(each.startswith("/gateway/") for each in addresses)
         assert given["operator"] == "OPERATOR"

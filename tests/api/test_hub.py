@@ -16,6 +16,7 @@ from server.config import read_config
 from server.messages.en import SENTENCES
 from server.messages.pl import SENTENCES as POLISH
 from server.problems import ApiError
+from tests.support.exchanges import PRIVATE, PUBLIC
 from tests.support.servers import BASE, NAMES
 
 if TYPE_CHECKING:
@@ -23,20 +24,6 @@ if TYPE_CHECKING:
 
     from tests.support.servers import Client, Server
 
-#: Addresses that lead into a private network, however they are written.
-PRIVATE = """
-0.0.0.0 0.1.2.3 10.0.0.1 10.255.255.255 100.64.0.1 100.127.255.255 127.0.0.1 127.8.8.8 169.254.0.1
-169.254.169.254 172.16.0.1 172.31.255.255 192.0.0.1 192.0.0.170 192.0.2.1 192.88.99.1 192.168.0.1
-192.168.255.255 198.18.0.1 198.19.255.255 198.51.100.1 203.0.113.1 224.0.0.1 239.255.255.255
-240.0.0.1 255.255.255.255 192.31.196.1 192.52.193.1 192.175.48.1
-:: ::1 ::127.0.0.1 ::10.0.0.1 ::8.8.8.8 ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::ffff:169.254.169.254
-::ffff:0:127.0.0.1 64:ff9b::127.0.0.1 64:ff9b::10.0.0.1 64:ff9b:1::1 100::1 2001::1 2001:2::1
-2001:10::1 2001:20::1 2001:db8::1 2002:7f00:1:: 2002:a00:1:: 3fff::1 5f00::1 fc00::1 fd00::1
-fe80::1 fec0::1 ff02::1
-""".split()
-PUBLIC = (
-    "1.1.1.1 8.8.8.8 93.184.216.34 2606:4700:4700::1111 2a00:1450:4001::1 64:ff9b::8.8.8.8".split()
-)
 #: Callback URLs that are refused, each with the key of the reason.
 REFUSED = [
     *(
@@ -190,8 +177,9 @@ def test_networks(networks: str, allowed: list[str], closed: list[str]) -> None:
     ],
 )
 def test_event_url(callback: str, expected: str) -> None:
-    """The name of an event is added to the path of the callback, before its query."""
+    """The path of an event, if it has one, is added to that of the callback, before its query."""
     assert event_url(callback, "E") == expected
+    assert event_url(callback, "") == callback
 
 
 class TestLookUps:

@@ -8,7 +8,8 @@ from uuid import uuid4
 
 import pytest
 
-from tests.support.servers import NAMES, complaint
+from tests.support.servers import NAMES
+from tests.support.tickets import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

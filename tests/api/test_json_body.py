@@ -15,9 +15,10 @@ import pytest
 
 from server.api.http import dumps, refusal
 from server.api.json_body import loads
-from server.documents import as_json_schema, load
+from server.documents import as_json_schema
 from server.messages.en import sentence
 from server.problems import BY_STATUS, KINDS, ApiError, error_body
+from tests.support.profiles import load
 from ttrules.codes import MAX_DEPTH, MAX_VALUES
 from ttrules.json_values import measured
 from ttrules.rulebook import shipped
@@ -140,7 +141,7 @@ class TestLoads:
         ],
     )
     def test_number_of_values(self, first: bytes, each: bytes, last: bytes) -> None:
-        """A body may have MAX_VALUES values, whatever signs stand in its texts, and no more."""
+        """A body may have up to MAX_VALUES values, regardless of the characters in its texts."""
         values = [
             measured(loads(first + b"".join(_numbered(each, count)) + last))[2] for count in (1, 2)
         ]
@@ -239,8 +240,8 @@ class TestErrors:
         assert len(body["violations"]) == len(found.violations)
         assert [each["pointer"] for each in body["warnings"]] == ["/no such"]
 
-    @pytest.mark.parametrize(("size", "listed"), [(10, 100), (5_000, 72), (100_000, 72)])
-    def test_many_findings(self, size: int, listed: int) -> None:
+    @pytest.mark.parametrize("size", [10, 5_000, 100_000])
+    def test_many_findings(self, size: int) -> None:
         """An Error lists 100 findings or 64 KB of them, errors first, and says how many there are.
 
         Names that are too long are cut.
@@ -256,9 +257,10 @@ class TestErrors:
         assert body["findingCount"] == count > 140
         shown = len(body["violations"]) + len(body["warnings"])
         assert len(body["violations"]) == len(found.violations)
-        assert shown == listed
+        assert shown == 100 if size == 10 else len(found.violations) < shown < 100
         assert all(len(each["pointer"]) <= 1_025 for each in body["warnings"])
         assert len(dumps(body)) < 65_536
+        assert size == 10 or len(dumps(body)) > 50_000
         assert body["message"] == str(sentence("some_listed", listed=shown, count=count))
         assert error_body(refused, "pl")["findingCount"] == count
 

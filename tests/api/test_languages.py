@@ -1,4 +1,4 @@
-"""The language of what the server refuses: chosen by Accept-Language, whoever refuses it."""
+"""The language of errors of the server: chosen by Accept-Language, in every layer."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from server.messages import en, pl
 from server.messages.catalogue import language_of, render, spoken
 from server.messages.en import GRANT, SENTENCES, sentence, token_error
 from server.problems import KINDS
-from tests.support.servers import PROVIDER, Server, complaint, serving
+from tests.support.servers import PROVIDER, Server, serving
+from tests.support.tickets import complaint
 from ttrules.messages.catalogue import TABLES, catalogue
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ class TestChoice:
             "    for _ in range(20): language_of({'accept-language': text})\n"
             "    assert time.perf_counter() - begun < 1\n"
         )
-        subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - the program above
+        subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("language", [each for each in TABLES if each != "en"])
@@ -253,7 +254,7 @@ def in_polish(answer: requests.Response) -> dict[str, Any]:
 
 
 class TestRefused:
-    """Whoever refuses a request does so in its language."""
+    """Every layer that rejects a request does so in the language of the request."""
 
     @pytest.mark.parametrize("name", REFUSED)
     def test_polish(self, running: Server, name: str) -> None:
@@ -408,7 +409,7 @@ class TestGrant:
 
 
 def test_reuse() -> None:
-    """Whoever answers with findings can choose their language by the headers of an Asked."""
+    """An operation that returns findings chooses their language by the headers of the request."""
     assert spoken(language_of({"accept-language": "pl"})) == {
         "Content-Language": "pl",
         "Vary": "Accept-Language",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from server.problems import MOST_FINDINGS
-from tests.support.servers import complaint
+from tests.support.tickets import complaint
 from ttrules.codes import MAX_DEPTH, MAX_OPERATIONS, MAX_VALUES
 
 if TYPE_CHECKING:
@@ -126,6 +126,14 @@ class TestManyFindings:
                 assert listed + found["left_out"] == count
                 assert listed <= MOST_FINDINGS
                 assert len(report.content) <= LIMIT
+
+    def test_operations(self, api: Client) -> None:
+        """The errors of a JSON Patch that adds invalid notes before the stored ones."""
+        body = json.dumps([{**NOTE, "path": "/note/0", "value": {}}] * MAX_OPERATIONS).encode()
+        answer = sent(api, f"PATCH {OPERATIONS}", api.created()["id"], body)
+        assert (answer.status_code, answer.json()["findingCount"]) == (400, MAX_OPERATIONS)
+        assert len(answer.content) <= LIMIT
+        assert len(answer.json()["violations"]) == MOST_FINDINGS
 
     def test_warnings(self, api: Client) -> None:
         """A ticket with very many unknown members is stored without them."""

@@ -15,13 +15,13 @@ from sqlalchemy import text
 
 from server.api.query import MOST_INSTRUCTIONS, MOST_PATTERNS, read_query
 from server.problems import ApiError
-from server.storage import tickets as ticket_rows
 from server.storage.cursors import cursor_of, position_of
 from server.storage.database import LISTS_EACH, Database
 from server.storage.engines import Deadline
 from server.storage.fair_share import FairShare
 from server.storage.ticket_query import MOST_VALUES
 from tests.support.databases import DATABASES, postgresql
+from tests.support.profiles import OPERATOR
 from tests.support.servers import serving, without_owner
 
 if TYPE_CHECKING:
@@ -174,14 +174,14 @@ class TestCursors:
 
     def test_long(self, store: Database) -> None:
         """A position that is too long for an address is that of its ticket, while it is there."""
-        query = read_query(b"sort=statusChangeReason")
+        query = read_query(b"sort=statusChangeReason", OPERATOR.listing)
         position = ("x" * 30_000, "t1")
         cursor = cursor_of(query, position)
         assert len(cursor) < 100
-        assert position_of(query, cursor) == ("t1",)
-        gone = read_query(f"sort=statusChangeReason&cursor={cursor}".encode())
+        assert position_of(query, cursor, OPERATOR.listing.sorts) == ("t1",)
+        gone = read_query(f"sort=statusChangeReason&cursor={cursor}".encode(), OPERATOR.listing)
         with pytest.raises(ApiError) as refused:
-            store.read_now(lambda c: ticket_rows.page(c, "nobody", gone))
+            store.read_now(lambda c: store.rows.page(c, "nobody", gone))
         assert refused.value.code == "invalidQuery"
 
     @pytest.mark.parametrize(
@@ -189,9 +189,9 @@ class TestCursors:
     )
     def test_forged(self, position: tuple[Any, ...]) -> None:
         """A forged one reaches the database only with values that its columns can have."""
-        query = read_query(b"")
+        query = read_query(b"", OPERATOR.listing)
         with pytest.raises(ApiError):
-            position_of(query, cursor_of(query, position))
+            position_of(query, cursor_of(query, position), OPERATOR.listing.sorts)
 
 
 @pytest.fixture(params=DATABASES)

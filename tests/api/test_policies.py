@@ -3,35 +3,30 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy
 
-from tests.api.test_backoffice import OPERATIONS, told
+from server.profile.reader import read_profile
 from tests.support.cells import payload_of, places
 from tests.support.databases import postgresql
+from tests.support.exchanges import OPERATIONS, told
 from tests.support.oracle import MATRIX, PROCESSES
+from tests.support.profiles import SHIPPED
 from tests.support.servers import serving
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from server.profile.model import Profile
     from ttrules.codes import Unsupported
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
 MARK = "never-to-be-stored"
 TYPE = {"@type": "TroubleTicket"}
-#: The rules that are compiled: the matrix, its interpretation, and where the result is read.
-RULES = (
-    ("requirements", "interpretation", "ttrules/schemas"),
-    ("backoffice-requirements", "backoffice-interpretation", "server/rules"),
-)
 
 
 def marked(process: str) -> tuple[dict[str, Any], set[str]]:
@@ -64,21 +59,15 @@ def stored_texts(database: str) -> str:
     return repr(rows)
 
 
-def copied(folder: Path, policy: str) -> Path:
-    """Return a copy of the project with rules that are compiled with a policy."""
-    for name in ("spec", "ttrules", "server"):
-        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
-    for matrix, interpretation, out in RULES:
-        path = folder / "spec" / f"{interpretation}.yaml"
+def copied(folder: Path, policy: str) -> Profile:
+    """Return a copy of the shipped profile with another policy on both sides."""
+    shutil.copytree(SHIPPED.directory, folder)
+    for name in ("interpretation", "backoffice-interpretation"):
+        path = folder / f"{name}.yaml"
         text = path.read_text("utf-8")
         assert "policy: warn" in text
         path.write_text(text.replace("policy: warn", f"policy: {policy}"), "utf-8")
-        files = {"openapi": "openapi", "requirements": matrix, "interpretation": interpretation}
-        given = {**files, "lifecycle": "lifecycle"}
-        options = [f"--{name}=spec/{each}.yaml" for name, each in given.items()]
-        command = [sys.executable, "-m", "ttrules", "compile", *options, "--out", out]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)  # noqa: S603 - our own
-    return folder
+    return read_profile(folder)
 
 
 @pytest.mark.parametrize(
@@ -89,16 +78,13 @@ def copied(folder: Path, policy: str) -> Path:
         ("error", "sqlite"),
     ],
 )
-def test_never_stored(
-    policy: Unsupported, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_never_stored(policy: Unsupported, kind: str, tmp_path: Path) -> None:
     """With each policy tickets of both types are created and changed, from both sides, and no
     unsupported or unknown member is in the database or in an answer; `error` refuses them.
     """
-    monkeypatch.chdir(copied(tmp_path / "project", policy))
-    monkeypatch.setenv("PYTHONPATH", os.getcwd())  # noqa: PTH109 - what the server is started in
+    profile = copied(tmp_path / "profile", policy)
     database = f"sqlite:///{tmp_path}/tickets.db" if kind == "sqlite" else postgresql()
-    with serving(database) as server:
+    with serving(database, profile) as server:
         api, provider = server.client(), server.backoffice()
         hook = {"callback": "https://operator.example/hook"}
         assert api.post("/hub", json=hook).status_code in {201, 400}

@@ -11,9 +11,10 @@ from sqlalchemy import create_engine, text
 
 from server.api.hrefs import Hrefs
 from server.api.wrappers import wrapper_hint
-from server.documents import load, load_backoffice
 from tests.support.databases import DATABASES, postgresql
-from tests.support.servers import BASE, NAMES, Client, complaint, serving, without_owner
+from tests.support.profiles import OPERATOR, SHIPPED, load, load_backoffice
+from tests.support.servers import BASE, NAMES, Client, serving, without_owner
+from tests.support.tickets import complaint
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -162,19 +163,19 @@ class TestAddresses:
 
     def test_spelled(self) -> None:
         """An address is one of the ticket if it ends as the present one does, behind a path."""
-        hrefs = Hrefs("/g", "/api/v1")
+        hrefs, base = Hrefs("/g", SHIPPED), OPERATOR.base
         for sent, is_own in (
-            ("/api/v1/troubleTicket/1", True),
-            ("/g/api/v1/troubleTicket/1", True),
-            ("/g/h-2/api/v1/troubleTicket/1", True),
-            ("/api/v1/troubleTicket/11", False),
-            ("/api/v1/troubleTicket/2", False),
-            ("https://h/api/v1/troubleTicket/1", False),
-            ("g/api/v1/troubleTicket/1", False),
-            ("//api/v1/troubleTicket/1", False),
-            (["/api/v1/troubleTicket/1"], False),
+            (f"{base}/troubleTicket/1", True),
+            (f"/g{base}/troubleTicket/1", True),
+            (f"/g/h-2{base}/troubleTicket/1", True),
+            (f"{base}/troubleTicket/11", False),
+            (f"{base}/troubleTicket/2", False),
+            (f"https://h{base}/troubleTicket/1", False),
+            (f"g{base}/troubleTicket/1", False),
+            (f"/{base}/troubleTicket/1", False),
+            ([f"{base}/troubleTicket/1"], False),
         ):
-            expected = sent if is_own else "/g/api/v1/troubleTicket/1"
+            expected = sent if is_own else f"/g{base}/troubleTicket/1"
             assert hrefs.as_sent("1", {"href": sent}) == expected
             assert hrefs.as_sent("1", [{}, 5, {"path": "/href", "value": sent}]) == expected
         assert hrefs.as_sent("1", 5) == hrefs.as_sent("1", {}) == hrefs.of("1")
@@ -220,7 +221,7 @@ class TestWrapped:
         ("body", "key"),
         [
             ('{"ticketType": "Complaint"}', "json_string"),
-            ([{"name": "x"}, {"name": "y"}], "one_ticket"),
+            ([{"name": "x"}, {"name": "y"}], "one_object"),
             ({"a": {"b": {"c": {"name": "x"}}}}, "wrapped"),
             ({"a": {"b": {"c": {"d": {"name": "x"}}}}}, "wrapped"),
             ({"a": {"b": {"c": {"d": {"e": {"name": "x"}}}}}}, None),

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 import ttrules
 from server.api.ticket_events import LARGEST, Events
-from server.documents import load
 from server.problems import ApiError
+from tests.support.profiles import SHIPPED, load
 from ttrules import strategies
 from ttrules.rulebook import shipped
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 LIFECYCLE = shipped().matrix.lifecycle
 SHAPES = load()["components"]["schemas"]
-EVENTS = Events(LIFECYCLE, SHAPES)
+EVENTS = Events(SHIPPED)
 ALWAYS = set(LIFECYCLE["always"])
 NOW = "2026-03-02T10:00:00.000Z"
 VALUE, STATUS, RESOLVED, INFORMATION = (
@@ -217,7 +217,7 @@ def test_size(status: str) -> None:
 
 @settings(suppress_health_check=list(HealthCheck), max_examples=settings().max_examples * 2)
 @given(st.data(), st.sampled_from(["complaint-add", "customer-trouble-ticket-add"]), st.booleans())
-def test_law(data: st.DataObject, process: str, moves: bool) -> None:  # noqa: FBT001
+def test_law(data: st.DataObject, process: str, moves: bool) -> None:
     """What the events of a change tell of is what has changed, no more and no less."""
     sent = data.draw(strategies.payloads(process))
     sent = {name: value for name, value in sent.items() if value is not None}

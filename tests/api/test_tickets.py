@@ -11,7 +11,8 @@ import pytest
 
 from server.api.tickets import new_number
 from server.storage import tickets as ticket_rows
-from tests.support.servers import BASE, complaint
+from tests.support.servers import BASE
+from tests.support.tickets import complaint
 
 if TYPE_CHECKING:
     from tests.support.servers import Client

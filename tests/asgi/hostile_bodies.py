@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from tests.support.servers import complaint
+from tests.support.tickets import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,8 +21,9 @@ from server.config import Config
 from server.messages.en import sentence
 from server.telemetry import Metrics
 from tests.asgi.wires import PATIENCE, Wire, basic, request
-from tests.server_cli.test_config import certificate
-from tests.support.servers import BASE, NAMES, complaint, serving
+from tests.support.servers import BASE, NAMES, serving
+from tests.support.tickets import complaint
+from tests.support.tls import certificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -24,7 +24,9 @@ from server.storage import operators
 from server.storage.database import Database
 from server.storage.tables import event as events
 from tests.support.contract import BACKOFFICE_BASE
-from tests.support.servers import BASE, complaint
+from tests.support.profiles import base_path, load, load_backoffice
+from tests.support.servers import BASE
+from tests.support.tickets import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
     from server.asgi.limits import App
-    from server.storage.operators import Role
+    from server.profile.model import Role
 
 #: Stands for the id of an object that exists.
 KNOWN = "a-known-id"
@@ -189,8 +191,8 @@ class Operation(NamedTuple):
 
 def all_operations() -> Iterator[Operation]:
     """Yield the operations of both documents."""
-    for document in (documents.load(), documents.load_backoffice()):
-        public, base = documents.public(document), documents.base_path(document)
+    for document in (load(), load_backoffice()):
+        public, base = documents.public(document), base_path(document)
         for template, methods in documents.operations(document).items():
             for method, name in methods.items():
                 yield Operation(name, method, template, base, name in public)
@@ -429,7 +431,7 @@ def test_every_operation(name: str, kind: str, ways: Ways, views: list[str]) -> 
 
 def test_security() -> None:
     """The documents ask for Basic or a token everywhere, or for nothing: the fast path does too."""
-    for document in (documents.load(), documents.load_backoffice()):
+    for document in (load(), load_backoffice()):
         assert document["security"] == [{"basicAuth": []}, {"oauth2": []}]
         for item in document["paths"].values():
             for operation in item.values():

@@ -14,6 +14,7 @@ from tests.asgi.hostile_bodies import JSON, Hostile, hostile
 from tests.asgi.wires import Wire, basic, request
 from tests.support.contract import BACKOFFICE_BASE
 from tests.support.databases import DATABASES, postgresql
+from tests.support.profiles import load, load_backoffice
 from tests.support.servers import BASE, NAMES, PROVIDER, serving
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.slow
 
 BODIES = list(dict.fromkeys(hostile()))
-SIDES = {BASE: documents.load(), BACKOFFICE_BASE: documents.load_backoffice()}
+SIDES = {BASE: load(), BACKOFFICE_BASE: load_backoffice()}
 #: The operations that read their bodies.
 WITH_BODY = frozenset().union(*(documents.with_body(each) for each in SIDES.values()))
 #: Whether operations that read no body, and PostgreSQL, get all bodies too (`make thorough`);

@@ -6,17 +6,14 @@ No body is ever stored unvalidated, and no input is ever answered with a 5xx.
 from __future__ import annotations
 
 import base64
-import gzip
-import json
 import socket
-import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
-from server.problems import KINDS
-from tests.support.servers import BASE, complaint
+from tests.support.exchanges import MALFORMED, VALID, one_shape
+from tests.support.servers import BASE
 from ttrules.exports.matrix.page import page_of, policy
 from ttrules.exports.matrix.view import MatrixView
 from ttrules.rulebook import shipped
@@ -26,7 +23,6 @@ if TYPE_CHECKING:
 
     from tests.support.servers import Client, Server
 
-VALID = json.dumps(complaint()).encode()
 #: Content types as they are sent, and what is answered to a valid and to an empty object by POST.
 MEDIA_TYPES: dict[str | None, tuple[int, int]] = {
     "application/json": (201, 400),
@@ -52,44 +48,6 @@ MEDIA_TYPES: dict[str | None, tuple[int, int]] = {
     "application/json, text/plain": (415, 415),
     None: (415, 415),
 }
-#: Bodies that are no JSON to us, each named.
-MALFORMED: dict[str, bytes] = {
-    "empty": b"",
-    "blank": b"  \n",
-    "cut off": VALID[:-1],
-    "two values": VALID + b"{}",
-    "duplicate member": b'{"name":"a","name":"b"}',
-    "duplicate below": b'{"note":[{"text":"a","t\\u0065xt":"b"}]}',
-    "NaN": b'{"priority":NaN}',
-    "infinity": b'{"priority":-Infinity}',
-    "too large a number": b'{"priority":1e400}',
-    "too long a number": b'{"priority":' + b"1" * 5_000 + b"}",
-    "lone surrogate": b'{"name":"\\ud800"}',
-    "raw NUL": b'{"name":"a\0b"}',
-    "not UTF-8": b'{"name":"\xff"}',
-    "UTF-16": '{"name":"a"}'.encode("utf-16"),
-    "UTF-32": '{"name":"a"}'.encode("utf-32"),
-    "UTF-16 without a mark": VALID.decode().encode("utf-16-be"),
-    "UTF-32 without a mark": VALID.decode().encode("utf-32-le"),
-    "gzip": gzip.compress(VALID),
-    "zlib": zlib.compress(VALID),
-    "two byte order marks": b"\xef\xbb\xbf" * 2 + VALID,
-    "deep": b"[" * 33 + b"]" * 33,
-    "very deep": b"[" * 15_000,
-    "deep objects": b'{"a":' * 33 + b"1" + b"}" * 33,
-    "single quotes": b"{'a': 1}",
-    "comment": b'{"a": 1} // x',
-}
-
-
-def one_shape(answer: Any) -> dict[str, Any]:
-    """Return the error that an answer is, once it is seen to have the one shape."""
-    error: dict[str, Any] = answer.json()
-    kind = KINDS[error["code"]]
-    assert answer.headers["Content-Type"] == "application/json"
-    assert error["status"] == str(answer.status_code) == str(kind.status)
-    assert (error["reason"], error["@type"]) == (kind.reason, "Error")
-    return error
 
 
 def total(api: Client) -> int:
@@ -167,7 +125,7 @@ def test_methods(api: Client, method: str, path: str) -> None:
     ["/nothing", "/troubleTicket/1/2", "//troubleTicket", "/troubleTicket//", "/hub/1/", "/%2e%2e"],
 )
 def test_unknown_paths(api: Client, path: str) -> None:
-    """A path that is none of the document's is a 404 in the one shape, never a redirect."""
+    """A path that is not in the document is a 404 in the one shape, never a redirect."""
     assert one_shape(api.get(path))["code"] in {"notFound", "methodNotAllowed"}
 
 

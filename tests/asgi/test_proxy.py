@@ -13,7 +13,8 @@ import pytest
 
 from server.config import Config
 from tests.support.docs_runner import DOCS, blocks
-from tests.support.servers import NAMES, Client, complaint, serving
+from tests.support.servers import NAMES, Client, serving
+from tests.support.tickets import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

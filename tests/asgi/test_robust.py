@@ -18,7 +18,8 @@ import requests
 from urllib3 import Retry
 
 from tests.support.databases import DATABASES, postgresql
-from tests.support.servers import BASE, NAMES, Client, complaint, serving, started
+from tests.support.servers import BASE, NAMES, Client, serving, started
+from tests.support.tickets import complaint
 
 if TYPE_CHECKING:
     from pathlib import Path

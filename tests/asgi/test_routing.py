@@ -12,6 +12,7 @@ from server.messages.en import sentence
 from server.problems import ApiError
 from tests.asgi.wires import Wire, basic, request
 from tests.support.contract import BACKOFFICE_BASE
+from tests.support.profiles import load, load_backoffice
 from tests.support.servers import BASE, NAMES, PROVIDER, serving
 
 if TYPE_CHECKING:
@@ -23,17 +24,17 @@ pytestmark = pytest.mark.slow
 
 #: The operations of each path of a side.
 SIDES = {
-    BASE: documents.operations(documents.load()),
-    BACKOFFICE_BASE: documents.operations(documents.load_backoffice()),
+    BASE: documents.operations(load()),
+    BACKOFFICE_BASE: documents.operations(load_backoffice()),
 }
-PUBLIC = documents.public(documents.load())
+PUBLIC = documents.public(load())
 PAGES = [
     *("/health/live", "/health/ready", "/metrics", "/openapi.json", "/matrix", "/ui", "/ui/", "/"),
     *(f"{base}/openapi.json" for base in SIDES),
     *("/ui/swagger-ui.css", "/ui/swagger-ui-bundle.js", "/ui/swagger-ui-standalone-preset.js"),
     *("/ui/favicon-32x32.png", "/checker/check.js", "/checker/facts.json"),
 ]
-TOKEN = "/oauth2/token"  # noqa: S105 - a path
+TOKEN = "/oauth2/token"
 ID = "2c7a0f5e-0000-4000-8000-000000000000"
 OPERATIONS = {
     base + template.replace("{", "").replace("troubleTicketId}", ID).replace("}", ""): operations

@@ -17,12 +17,13 @@ import requests
 from argon2 import PasswordHasher
 from sqlalchemy import create_engine, text
 
-from server.asgi.security import CHALLENGES
+from server.asgi.security import Challenges
 from server.config import Config
 from server.storage import operators
 from server.storage.database import Database
 from tests.support.databases import DATABASES, postgresql
-from tests.support.servers import BASE, NAMES, Client, Server, complaint, serving, started
+from tests.support.servers import BASE, NAMES, Client, Server, serving, started
+from tests.support.tickets import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
+CHALLENGES = Challenges.of("Trouble tickets").every
 #: Every operation of the document, as method and path.
 OPERATIONS = (
     ("GET", "/troubleTicket"),
@@ -134,14 +136,14 @@ class TestCredentials:
                 store.close()
 
     def test_nothing_is_kept(self, fresh: Server) -> None:
-        """No secret and no token stands in the database."""
+        """The database contains no secret and no token."""
         token = granted(fresh)
         engine = create_engine(fresh.database)
         with engine.connect() as connection:
             rows = [
                 str(row)
                 for table in ("operator", "token", "ticket", "document", "idempotency")
-                for row in connection.execute(text(f"SELECT * FROM {table}"))  # noqa: S608
+                for row in connection.execute(text(f"SELECT * FROM {table}"))  # noqa: S608 - our own words
             ]
         engine.dispose()
         for secret in (token, *fresh.secrets.values()):
@@ -390,7 +392,7 @@ class TestWrongSecrets:
     @pytest.mark.postgres
     def test_slow_hash(self, tmp_path: Path) -> None:
         """A secret that has an argon2id hash is hashed once; tries of it are limited."""
-        secret = "ttr_earlier"  # noqa: S105 - of this test
+        secret = "ttr_earlier"
         slow = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1).hash(secret)
         for address in (f"sqlite:///{tmp_path}/t.db", postgresql()):
             with serving(address) as running:
@@ -441,7 +443,7 @@ class TestWrongSecrets:
         assert set(compared) == {len("sha256:") + 64}
 
     def test_broken_hash(self) -> None:
-        """A hash that is none belongs to no secret, whatever it looks like."""
+        """An invalid hash matches no secret, whatever it looks like."""
         for broken in ("x", "", "$argon2id$", "sha256:", "$argon2id$v=19$m=1,t=1,p=1$eA$eA"):
             found = operators.Operator(
                 id="1", name="one", version=1, disabled=False, secret_hash=broken

@@ -14,11 +14,12 @@ import pytest
 import requests
 from sqlalchemy import create_engine, text
 
-from tests.server_cli.test_config import certificate
-from tests.server_cli.test_main import command, is_sentence
 from tests.support.contract import BACKOFFICE_BASE
 from tests.support.databases import DATABASES, postgresql
-from tests.support.servers import BASE, NAMES, PROVIDER, Client, complaint, serving, started
+from tests.support.server_commands import command, is_sentence
+from tests.support.servers import BASE, NAMES, PROVIDER, Client, serving, started
+from tests.support.tickets import complaint
+from tests.support.tls import certificate
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,8 +43,8 @@ class TestSandbox:
         for _ in range(2):
             with started(**environment) as process:
                 secrets, command = told_by(process)
-                ran = subprocess.run(  # noqa: S603 - what was printed
-                    ["bash", "-c", command],  # noqa: S607 - the shell of whoever copies it
+                ran = subprocess.run(
+                    ["bash", "-c", command],
                     capture_output=True,
                     text=True,
                     check=True,
@@ -156,7 +157,7 @@ def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.mark.parametrize("left_on", ["", PREFIX], ids=["taken off", "left on"])
 class TestPrefix:
-    """TTR_PATH_PREFIX: addresses that are given out begin with it, whoever takes it off."""
+    """TTR_PATH_PREFIX: returned addresses begin with it, whether or not a proxy removes it."""
 
     def test_tickets(self, behind: Server, left_on: str) -> None:
         """href, Location, Link and a subscription's Location."""

@@ -78,7 +78,7 @@ async def settled() -> None:
 
 
 def test_turns(pool: Validation) -> None:
-    """One job of an owner runs at a time, and owners take turns: whoever has many jobs waits for
+    """One job of an owner runs at a time, and owners take turns: an owner with many jobs waits for
     itself, and the jobs of others begin after one of it.
     """
 

@@ -181,7 +181,7 @@ def main(root: str, connections: int) -> None:
             "TTR_LOG_LEVEL": "ERROR",
             "TTR_SANDBOX": "1",
         }
-        with subprocess.Popen(  # noqa: S603 - our own words
+        with subprocess.Popen(
             [str(Path(root).resolve() / ".venv/bin/python"), "-m", "server", "serve"],
             cwd=root,
             env={**os.environ, **settings},

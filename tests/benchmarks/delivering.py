@@ -169,7 +169,7 @@ class Site:
 
 @contextmanager
 def _receiving(delay: float) -> Iterator[subprocess.Popen[str]]:
-    with subprocess.Popen(  # noqa: S603 - our own words
+    with subprocess.Popen(
         [sys.executable, receiver.__file__, str(delay)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -17,12 +17,12 @@ from sqlalchemy import insert
 
 from server.api.http import dumps
 from server.storage import operators, tables
-from server.storage import tickets as ticket_rows
 from server.storage.database import Database
 from server.storage.statements import Prepared
 from server.storage.ticket_query import instant_of
-from server.storage.tickets import stamp
+from server.storage.tickets import TicketRows, stamp
 from tests.benchmarks.tickets import large, small
+from tests.support.profiles import SHIPPED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 OPERATORS: Final = 50
+TABLE: Final = TicketRows(SHIPPED.resource)
 _FIRST: Final = datetime(2024, 1, 1, tzinfo=UTC)
 _YEARS: Final = timedelta(days=730)
 _STATUSES: Final = ("closed",) * 12 + (
@@ -44,7 +45,7 @@ _STATUSES: Final = ("closed",) * 12 + (
 )
 _THINGS: Final = ("access line", "router", "invoice", "number porting", "television", "SIM card")
 _TROUBLES: Final = ("lost synchronisation", "is slow", "is wrong", "is late", "went dark", "drops")
-_TICKET: Final = Prepared(insert(tables.ticket))
+_TICKET: Final = Prepared(insert(TABLE.table))
 _DOCUMENT: Final = Prepared(insert(tables.document))
 
 
@@ -91,7 +92,7 @@ def attach(file: Path, name: str, count: int) -> None:
         for number in range(count):
             dates = dict.fromkeys(("creationDate", "lastUpdate", "statusChangeDate"), stamp(_FIRST))
             own = {"id": f"large-{number}", "status": "submitted", "externalId": "large", **dates}
-            ticket_rows.insert(connection, found.id, ticket_rows.row_of({**ticket, **own}))
+            store.rows.insert(connection, found.id, store.rows.row_of({**ticket, **own}))
     store.close()
 
 
@@ -103,7 +104,7 @@ class _Draw:
         self._random = Random(name)
         ticket = small()
         del ticket["attachment"]
-        self._row = {"operator": operator, "version": 1, **ticket_rows.columns_of(ticket)}
+        self._row = {"operator": operator, "version": 1, **TABLE.columns_of(ticket)}
         for member in self._varying(0):
             ticket.pop(member, None)
         self._rest = b"," + dumps(ticket)[1:]

@@ -172,7 +172,7 @@ class Server:
 
     def __init__(self, checkout: Path, folder: Path) -> None:
         python = checkout / ".venv" / "bin" / "python"
-        self.process = subprocess.Popen(  # noqa: S603 - our own words
+        self.process = subprocess.Popen(
             [str(python), "-m", "server", "serve"],
             cwd=checkout,
             env={

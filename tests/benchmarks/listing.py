@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from server.api.query import read_query
 from server.storage import operators
-from server.storage import tickets as ticket_rows
 from server.storage.database import Database
 from tests.benchmarks import filling
 from tests.benchmarks.frameworks import rivals
 from tests.benchmarks.serving import running
 from tests.benchmarks.timing import Target, load, show, show_targets
+from tests.support.profiles import OPERATOR
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,8 +125,8 @@ def _inside(files: dict[str, Path], queries: dict[str, str], rounds: int) -> Tak
         assert found is not None
 
         def ask(text: str) -> object:
-            query = read_query(text.encode())
-            return store.read_now(lambda connection: ticket_rows.page(connection, found.id, query))
+            query = read_query(text.encode(), OPERATOR.listing)
+            return store.read_now(lambda connection: store.rows.page(connection, found.id, query))
 
         return ask
 

@@ -144,8 +144,7 @@ def _run(*commands: list[str]) -> Run:
     """Run commands at the same time, and look at their processes until they have ended."""
     begin = perf_counter()
     running = [
-        subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT)  # noqa: S603 - our command
-        for command in commands
+        subprocess.Popen(command, stdout=subprocess.DEVNULL, cwd=ROOT) for command in commands
     ]
     peaks: dict[int, float] = {}
     while any(process.poll() is None for process in running):

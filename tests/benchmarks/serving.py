@@ -127,7 +127,7 @@ def process_of(command: list[str], log: Path, **settings: str) -> Iterator[tuple
     """Run a server; give the first line that it prints, and its id. Its log goes to a file."""
     with (
         log.open("w") as errors,
-        subprocess.Popen(  # noqa: S603 - our own words
+        subprocess.Popen(
             command,
             env={**os.environ, **settings},
             stdout=subprocess.PIPE,

@@ -37,7 +37,7 @@ def main(*, quick: bool = False) -> list[Target]:
     for _ in range(11 if quick else 41):
         for name, arguments in STARTS.items():
             begin = perf_counter()
-            subprocess.run([sys.executable, *arguments], check=True)  # noqa: S603 - our own words
+            subprocess.run([sys.executable, *arguments], check=True)
             taken[name].append(perf_counter() - begin)
     above = {
         name: median(mine - its for mine, its in zip(times, taken[NOTHING], strict=True))

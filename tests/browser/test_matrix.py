@@ -26,6 +26,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 PAGE = (Path(__file__).parents[2] / "docs" / "matrix.html").as_uri()
 STATUS = "TroubleTicket.status/complaint-change"
 ROWS = sum(map(len, MATRIX["entities"].values()))
+CELLS = ROWS * len(MATRIX["processes"])
 
 
 def cell(page: Page, anchor: str) -> Locator:
@@ -72,9 +73,9 @@ class TestKeyboard:
         page.keyboard.press("/")
         assert focused(page) == "search"
         page.keyboard.type("status STRING")
-        assert shown(page) == [
-            *("status", "statusChangeReason", "provisioningStatus", "changeReason", "status")
-        ]
+        found = shown(page)
+        assert {"status", "statusChangeReason", "provisioningStatus"} <= {*found}
+        assert not {"name", "priority"} & {*found}
         while not focused(page).startswith("TroubleTicket.status/"):
             page.keyboard.press("Tab")
         for _ in range(3):
@@ -100,32 +101,35 @@ class TestKeyboard:
     def test_arrows(self, look: Look) -> None:
         """Arrows move by a cell, over what is filtered out; Home, End and pages move further."""
         page = look(f"{PAGE}?entity=Note&entity=&process=")
-        for key, at in (
-            ("ArrowDown", "notedate/customer-trouble-ticket-add"),
-            ("ArrowRight", "notedate/customer-trouble-ticket-change"),
-            ("ArrowUp", "author/customer-trouble-ticket-change"),
-            ("ArrowUp", "author/customer-trouble-ticket-change"),
-            ("End", "author/complaint-change"),
-            ("ArrowRight", "author/complaint-change"),
-            ("PageDown", "text/complaint-change"),
-            ("ArrowLeft", "text/complaint-add"),
-            ("Home", "text/customer-trouble-ticket-add"),
-            ("Control+End", "text/complaint-change"),
-            ("PageUp", "author/complaint-change"),
-            ("Control+Home", "author/customer-trouble-ticket-add"),
+        fields, processes = list(MATRIX["entities"]["Note"]), MATRIX["processes"]
+        for key, row, column in (
+            ("ArrowDown", 1, 0),
+            ("ArrowRight", 1, 1),
+            ("ArrowUp", 0, 1),
+            ("ArrowUp", 0, 1),
+            ("End", 0, -1),
+            ("ArrowRight", 0, -1),
+            ("PageDown", -1, -1),
+            ("ArrowLeft", -1, -2),
+            ("Home", -1, 0),
+            ("Control+End", -1, -1),
+            ("PageUp", 0, -1),
+            ("Control+Home", 0, 0),
         ):
             if not focused(page).startswith("Note."):
                 page.locator("td a[tabindex='0']").focus()
             page.keyboard.press(key)
-            assert focused(page) == f"Note.{at}"
+            assert focused(page) == f"Note.{fields[row]}/{slug(processes[column])}"
         assert page.locator("td a[tabindex='0']").count() == 1
 
     def test_details_follow(self, look: Look) -> None:
         """Open details are those of the cell that the arrows reach, and so is the address."""
         page = look(f"{PAGE}#{STATUS}")
         page.keyboard.press("ArrowUp")
-        assert page.locator("#details-name").inner_text() == "TroubleTicket.severity"
-        assert page.url.endswith("#TroubleTicket.severity/complaint-change")
+        fields = list(MATRIX["entities"]["TroubleTicket"])
+        above = fields[fields.index("status") - 1]
+        assert page.locator("#details-name").inner_text() == f"TroubleTicket.{above}"
+        assert page.url.endswith(f"#TroubleTicket.{above}/complaint-change")
         page.keyboard.press("ArrowLeft")
         assert page.locator("#details .current .process").inner_text() == "Complaint Add"
         assert page.locator("thead .current").inner_text() == "Complaint Add"
@@ -201,7 +205,7 @@ class TestDetails:
             assert facts[-1].endswith(f"Fields Description: row {number} ({name})")
 
     def test_reasons(self, look: Look) -> None:
-        """Conditions, decisions and oddities stand in it, with their reasons."""
+        """The page contains conditions, decisions and oddities with their reasons."""
         page = look(f"{PAGE}#RelatedEntity.id/complaint-add")
         told = page.locator("#details").inner_text()
         (condition,) = (each for each in shipped().matrix.conditions if "id" in each.fields)
@@ -306,7 +310,7 @@ class TestLook:
             if view == "phone" and name == "-filters":
                 page.get_by_text("Filters (3)", exact=True).click()
             shoot(page, f"matrix-{view}{name}")
-            if name == "-filters":  # axe takes its time over 300 cells
+            if name == "-filters":  # axe takes its time over all cells
                 assert violations(page) == []
             wide = page.evaluate("() => document.documentElement.scrollWidth")
             assert wide == page.evaluate("() => innerWidth")
@@ -346,7 +350,7 @@ class TestLook:
         page.emulate_media(media="print")
         for hidden in ("#filters", "#details", "#theme"):
             assert page.locator(hidden).is_hidden()
-        assert page.locator("td > a:visible").count() == 300
+        assert page.locator("td > a:visible").count() == CELLS
         assert page.locator(".note:visible").count() == ROWS
         assert page.locator(".legend").is_visible()
         styles = page.evaluate(
@@ -366,7 +370,7 @@ class TestLook:
     def test_without_script(self, look: Look) -> None:
         """Without a script every code is there, each leads to its field's note, nothing is dead."""
         page = look(PAGE, java_script_enabled=False)
-        assert page.locator("td > a:visible").count() == 300
+        assert page.locator("td > a:visible").count() == CELLS
         for hidden in ("#filters", "#theme", "#details"):
             assert page.locator(hidden).is_hidden()
         cell(page, STATUS).click()
@@ -379,7 +383,7 @@ class TestLook:
         """It is a table with a caption, and every heading says what it heads."""
         page = look(PAGE)
         assert page.get_by_role("table", name="What each field owes to each process").count() == 1
-        assert page.get_by_role("columnheader").count() == 6
+        assert page.get_by_role("columnheader").count() == 2 + len(MATRIX["processes"])
         scopes = page.locator("tbody th").evaluate_all("all => all.map(each => each.scope)")
         assert scopes.count("row") == ROWS
         assert scopes.count("rowgroup") == len(MATRIX["entities"])

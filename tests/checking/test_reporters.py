@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import xml.etree.ElementTree as ET
 from importlib import metadata
 from pathlib import Path
@@ -91,7 +92,7 @@ def test_quiet(run: Run, inputs: list[Path]) -> None:
     assert "payloads" not in ran.out
     assert run("check", "--quiet", inputs[1]) == (0, "", "")
     github = run("check", "--quiet", "--format", "github", *inputs).out.splitlines()
-    assert [line.partition(" ")[0] for line in github] == ["::error"] * 3
+    assert [line.partition(" ")[0] for line in github] == ["error", "::error"] * 3
 
 
 def test_json(run: Run, inputs: list[Path]) -> None:
@@ -219,20 +220,35 @@ def test_github(run: Run, inputs: list[Path]) -> None:
     """GitHub's commands name the place, with the signs escaped that they reserve."""
     lines = run("check", "--format", "github", *inputs).out.splitlines()
     name = str(inputs[0]).replace(":", "%3A").replace(",", "%2C")
-    assert lines[0].startswith(f"::error file={name},line=2,endLine=2,col=")
-    assert [line.partition(" ")[0] for line in lines[:-1]] == [
-        "::error",
-        "::warning",
-        "::warning",
-        "::error",
-        "::error",
-    ]
+    assert lines[1].startswith(f"::warning file={name},line=2,endLine=2,col=")
+    assert lines[0].startswith(f"warning {inputs[0]}:2:")
+    severities = [line.partition(" ")[0] for line in lines[:-1]]
+    assert severities[::2] == [each.removeprefix("::") for each in severities[1::2]]
+    assert severities[1::2] == ["::warning", "::error", "::warning", "::error", "::error"]
+
+
+@pytest.mark.parametrize("form", ["text", "github"])
+def test_order(run: Run, file: File, ticket: dict[str, Any], form: str) -> None:
+    """Findings for people are in the order of their lines."""
+    text = json.dumps({"zz": 1, **ticket, "severity": 1, "aa": 2, "priority": "x"}, indent=1)
+    lines = run("check", "--format", form, file("a.json", text)).out.splitlines()
+    found = [int(at[1]) for line in lines if (at := re.search(r"a\.json:(\d+):", line))]
+    assert len(found) == 4
+    assert found == sorted(found)
+
+
+def test_github_name(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No line of text can be read as a command, whatever the name of the file is."""
+    monkeypatch.chdir(tmp_path)
+    Path("::error::x").write_text("{}")
+    lines = run("check", "--format", "github", "::error::x").out.splitlines()
+    assert [line[:2] for line in lines if "x:" in line and "file=" not in line] == ["er"]
 
 
 def test_github_lines(run: Run, file: File, ticket: dict[str, Any]) -> None:
     """GitHub takes columns for places within one line only."""
     text = json.dumps({**ticket, "relatedParty": {"a": {}}}, indent=1)
-    (line, _) = run("check", "--format", "github", file("a.json", text)).out.splitlines()
+    (_, line, _) = run("check", "--format", "github", file("a.json", text)).out.splitlines()
     assert ",col=" not in line
 
 

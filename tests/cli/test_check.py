@@ -7,10 +7,15 @@ from __future__ import annotations
 
 import gzip
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.support.small_matrix import NAME, book_of, matrix_of, row
+from ttrules.checking import worker
+from ttrules.checking.files import Payload
+from ttrules.checking.results import CheckOptions
 from ttrules.codes import MAX_DEPTH
 from ttrules.examples.generate import example
 from ttrules.rulebook import Rulebook, shipped
@@ -224,10 +229,70 @@ class TestQuestion:
 
     def test_no_choice(self, run: Run, spec: Spec, tmp_path: Path) -> None:
         """Rules that choose no process need to be told one."""
-        files = spec({"Order": {"a": {"type": "string"}}}, {"Order": {"a": ["R"]}})
+        processes = ("Order Add", "Order Change")
+        files = spec({"Order": {"a": {"type": "string"}}}, {"Order": {"a": ["R", "R"]}}, processes)
         rules = tmp_path / "rules"
         run("compile", *files, "--out", rules)
         args = ("check", "--rules", rules)
         ran = run(*args, "-", stdin=b"{}")
         assert (ran.code, ran.out) == (2, "")
         assert run(*args, "--process", "order-add", "-", stdin=b'{"a":"b"}').code == 0
+
+
+class TestJSONPatch:
+    """A JSON Patch is not a payload: the message says how to check it."""
+
+    @pytest.mark.parametrize("process", [(), ("--process", "complaint-change")])
+    @pytest.mark.parametrize("pad", ["", "\n"])
+    def test_told(self, run: Run, process: tuple[str, ...], pad: str) -> None:
+        """Each operation is unreadable, with a reason, whatever the layout."""
+        text = json.dumps([{"op": "add", "path": "/note/-", "value": {"text": "x"}}]) + pad
+        ran = run("check", *process, "-", "--format", "json", stdin=text.encode())
+        assert ran.code == 3
+        (result,) = ran.json["results"]
+        assert (result["status"], result["findings"]) == ("unreadable", [])
+        assert "--against" in result["reason"]
+
+    @pytest.mark.parametrize(
+        "payload", [{"op": ["add"], "path": "/a"}, {"op": "add"}, {"op": "add", "path": 1}, [], 5]
+    )
+    def test_other(self, run: Run, payload: object) -> None:
+        """Anything else is checked as a payload."""
+        ran = run(
+            "check", "--process", "complaint-change", "-", stdin=json.dumps([payload]).encode()
+        )
+        assert ran.code == 1
+
+    def test_members_of_a_root(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """If payloads of a process have the members of an operation, they are payloads."""
+        step = {"op": row("O O", NAME), "path": row("O O", NAME)}
+        matrix = matrix_of({"Order": {"name": row("O O", NAME)}, "Step": step})
+        add, change = matrix.processes
+        rules = book_of(replace(matrix, processes=(add, replace(change, root="Step"))))
+        monkeypatch.setattr(worker, "book_of", lambda _: rules)
+        for process, count in ((add.slug, 1), (change.slug, 0), (None, 1)):
+            checker = worker.PayloadChecker(CheckOptions(process=process))
+            result = checker.judge([Payload(1, 1, b'{"op": "add", "path": "/a"}')])
+            assert sum(each.status == "unreadable" for each in result.judged) == count
+
+
+class TestExample:
+    """`ttrules example` prints one extent."""
+
+    @pytest.mark.parametrize(
+        "flags",
+        [("--full", "--minimal"), ("--minimal", "--full"), ("--typical", "--full"),
+         ("--full", "--minimal", "--typical")],
+    )  # fmt: skip
+    def test_exclusive(self, run: Run, flags: tuple[str, ...]) -> None:
+        """Two extents are a usage error, in any order."""
+        ran = run("example", "complaint-add", *flags)
+        assert (ran.code, ran.out) == (2, "")
+
+    def test_default(self, run: Run) -> None:
+        """Without one, the payload is a typical one."""
+        assert (
+            run("example", "complaint-add").out == run("example", "complaint-add", "--typical").out
+        )
+        outs = {run("example", "complaint-add", f"--{each}").out for each in ("full", "minimal")}
+        assert len(outs) == 2

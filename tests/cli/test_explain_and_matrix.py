@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, get_args
 
 import pytest
-import yaml
 
-from tests.support.command_line import OTHER
+from tests.support.command_line import OTHER_MATRIX, rows_of
 from tests.support.oracle import MATRIX
 from ttrules.analysis.explain import unsupported
 from ttrules.codes import REQUIREMENTS, Unsupported
@@ -19,13 +18,12 @@ from ttrules.messages.en import TEXTS
 from ttrules.rulebook import Rulebook, shipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.support.command_line import Run, Spec
 
 ROWS = [f"{entity}.{field}" for entity, fields in MATRIX["entities"].items() for field in fields]
-OTHER_MATRIX = yaml.safe_load((OTHER / "requirements.yaml").read_bytes())
 
 
 def cells(out: str, columns: int) -> Iterator[tuple[str, str, list[str]]]:
@@ -43,15 +41,6 @@ def cells(out: str, columns: int) -> Iterator[tuple[str, str, list[str]]]:
         else:
             assert len(words) == columns + 1
             yield entity, words[0], words[1:]
-
-
-def rows_of(matrix: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
-    """Return the rows of a matrix as it is written by hand."""
-    return [
-        (entity, field, codes)
-        for entity, fields in matrix["entities"].items()
-        for field, codes in fields.items()
-    ]
 
 
 def words_of(out: str) -> str:
@@ -86,7 +75,7 @@ class TestMatrix:
 
     @pytest.mark.parametrize("width", [1, 30, 60, 61, 80, 100, 300])
     def test_every_cell(self, run: Run, other: Path, width: int) -> None:
-        """Every code stands in its row, in the order of the processes, however wide it is shown."""
+        """Every code is in its row, in the order of the processes, at any width."""
         for args, matrix in (((), MATRIX), (("--rules", other), OTHER_MATRIX)):
             ran = run("matrix", *args, COLUMNS=str(width))
             assert ran.code == 0

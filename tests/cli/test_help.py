@@ -97,7 +97,9 @@ def test_examples_run(run: Run, place: Path, command: tuple[str, ...]) -> None:
             capture_output=True,
             check=False,
         )
-        assert (line, ran.returncode, ran.stderr) == (line, 0, b"")
+        assert (line, ran.returncode) == (line, 0)
+        # The exporters say which operations have rules.
+        assert ran.stderr == b"" or b" operations have rules: " in ran.stderr
 
 
 @pytest.mark.parametrize(

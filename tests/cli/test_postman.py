@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from tests.cli.test_compile import FILES, NAMES
+from tests.support.command_line import FILES, NAMES
 
 if TYPE_CHECKING:
     import pytest

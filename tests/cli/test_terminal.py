@@ -66,7 +66,7 @@ def on_terminal(
     command = [sys.executable, "-c", begin.format(big=big), *map(str, args)]
     file = None if out is None else out.open("wb")
     options |= {} if file is None else {"stdout": file}
-    with subprocess.Popen(command, **options) as process:  # noqa: S603 - the program under test
+    with subprocess.Popen(command, **options) as process:
         os.close(theirs)
         assert process.stdin is not None
         process.stdin.write(stdin)
@@ -213,7 +213,7 @@ class TestColours:
             assert shown.screen == plain
 
     def test_forced_on_a_terminal(self) -> None:
-        """Who wants none is asked for none, whoever else asks for colours."""
+        """NO_COLOR takes precedence over a request for colours."""
         for args in (("matrix",), ("lint",), ("explain", "TroubleTicket.status")):
             assert not coloured(on_terminal(*args, NO_COLOR="1", FORCE_COLOR="1").raw)
             assert not coloured(on_terminal(*args, TERM="dumb", FORCE_COLOR="1").raw)
@@ -243,7 +243,10 @@ class TestColours:
             assert not coloured(run(*args, stdin=b"{}", FORCE_COLOR="1").out)
 
     def test_severities(self, file: File, wrong: dict[str, Any]) -> None:
-        """Errors and warnings have colours of their own, at their names and below their places."""
+        """Errors and warnings have their own colours, at their names and below their places.
+
+        They are in the order of the file, where the warning comes first.
+        """
         raw = on_terminal("check", file("a.json", wrong)).raw
         colours = {
             name: re.search(rf"\x1b\[(\d+)m\x1b\[1m{name} ", raw) for name in ("error", "warning")
@@ -252,4 +255,4 @@ class TestColours:
             "error": "31",
             "warning": "33",
         }
-        assert re.findall(r"\x1b\[(\d+)m *\^+", raw) == ["31", "33"]
+        assert re.findall(r"\x1b\[(\d+)m *\^+", raw) == ["33", "31"]

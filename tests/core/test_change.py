@@ -8,12 +8,14 @@ import pytest
 
 import ttrules
 from tests.support.cells import ROOT, stored
-from tests.support.oracle import DECIDED, MATRIX, PROCESSES, _may_remove
+from tests.support.oracle import DECIDED, MATRIX, PROCESSES, SELECTED, _may_remove
 from tests.support.random_changes import judged, told
 
 CTT, COMPLAINT = "Customer_Trouble_Ticket", "Complaint"
 ADD = {CTT: PROCESSES[0], COMPLAINT: PROCESSES[2]}
 APPEND_ONLY: list[str] = DECIDED["append_only"]["fields"][ROOT]
+#: The types of all processes, which a finding on another one names.
+ALLOWED = list(dict.fromkeys(each["value"] for each in SELECTED.values()))
 types = pytest.mark.parametrize("kind", [CTT, COMPLAINT])
 
 
@@ -63,12 +65,12 @@ class TestProcess:
         [("Praise", "enum"), ("", "enum"), (7, "type"), (None, "null"), ([COMPLAINT], "type")],
     )
     def test_no_type(self, kind: str, value: object, code: str) -> None:
-        """A type that is none is one finding, which names the types of every process."""
+        """An invalid type is one finding, which names the types of all processes."""
         ticket = stored(ADD[kind])
         change = judged(ticket, patch_of(ticket, ticketType=value))
         assert told(change) == [(code, "/ticketType")]
         if code == "enum":
-            assert change.report.violations[0].params == {"allowed": [CTT, COMPLAINT]}
+            assert change.report.violations[0].params == {"allowed": ALLOWED}
 
     @pytest.mark.parametrize(
         "current", [None, 5, "x", [], {}, {"ticketType": None}, {"ticketType": "Praise"}]
@@ -264,7 +266,7 @@ class TestNeverStored:
 
 
 def test_what_the_whole_still_lacks() -> None:
-    """A stored ticket that Add would not take is refused until a patch mends it."""
+    """A stored ticket that Add would reject is rejected until a patch corrects it."""
     ticket = stored(ADD[CTT])
     del ticket["name"]
     assert told(judged(ticket, patch_of(ticket, priority=1))) == [("required", "/name")]

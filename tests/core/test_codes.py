@@ -22,7 +22,7 @@ class TestBlank:
         assert blank == set(SPACE)
 
     def test_texts(self) -> None:
-        """A text is blank when all of it is, and when there is none."""
+        """A text is blank if all its characters are, and if it is empty."""
         assert is_blank("")
         assert is_blank(SPACE)
         assert not is_blank(f"{SPACE}.{SPACE}")

@@ -78,7 +78,7 @@ class TestAlike:
                 assert ttrules.is_valid(payload, process, engine=engine) is report.valid
 
     def test_shared_parts(self) -> None:
-        """One object that stands in two places is two objects."""
+        """One object that occurs in two places counts as two objects."""
         payload = payload_of(PROCESSES[0])
         payload["note"] = [{"text": ""}] * 2
         for engine in ENGINES:

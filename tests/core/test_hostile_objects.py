@@ -55,10 +55,10 @@ def claiming(kind: Any, base: type = object) -> Any:
 class Values(Enum):
     """Members with values of every kind."""
 
-    OBJECT = {"text": "x"}  # noqa: RUF012 - a member
-    ARRAY = [{"text": "x"}]  # noqa: RUF012 - a member
+    OBJECT = {"text": "x"}
+    ARRAY = [{"text": "x"}]
     TUPLE = ({"text": "x"},)
-    UNKNOWN = {"nope": [1]}  # noqa: RUF012 - a member
+    UNKNOWN = {"nope": [1]}
     DECIMAL = Decimal(3)
     SHORT = lying(list, 0)([NOTE])
 

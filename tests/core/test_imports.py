@@ -61,7 +61,7 @@ def chain(module: str, above: tuple[str, ...] = (), *, typed: bool) -> tuple[str
 _known: dict[tuple[str, bool], tuple[str, ...]] = {}
 
 
-def _chain(module: str, above: tuple[str, ...], typed: bool) -> tuple[str, ...]:  # noqa: FBT001 - a part of the key
+def _chain(module: str, above: tuple[str, ...], typed: bool) -> tuple[str, ...]:
     if (module, typed) not in _known:
         below = [chain(each, above, typed=typed) for each in imported(module, typed=typed)]
         _known[module, typed] = (module, *max(below, key=len, default=()))
@@ -69,7 +69,7 @@ def _chain(module: str, above: tuple[str, ...], typed: bool) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize("typed", [True, False])
-def test_cycles(typed: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_cycles(typed: bool) -> None:
     """No module imports itself through others, for types neither."""
     for module in MODULES:
         chain(module, typed=typed)
@@ -77,14 +77,14 @@ def test_cycles(typed: bool) -> None:  # noqa: FBT001 - a parameter of the test
 
 @pytest.mark.parametrize("typed", [True, False])
 @pytest.mark.parametrize("module", LONGEST)
-def test_chains(module: str, typed: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_chains(module: str, typed: bool) -> None:
     """The command line and the core are few steps deep."""
     found = chain(module, typed=typed)
     assert len(found) <= LONGEST[module][not typed], found
 
 
 @pytest.mark.parametrize("typed", [True, False])
-def test_commands(typed: bool) -> None:  # noqa: FBT001 - a parameter of the test
+def test_commands(typed: bool) -> None:
     """So are the commands, which `main` imports by name."""
     from ttrules.cli.main import COMMANDS as NAMES
 

@@ -133,7 +133,7 @@ PLACES: dict[str, str] = {
 
 
 def put(payload: Any, pointer: str, value: Any) -> Any:
-    """Return a payload with a value at a pointer, objects on the way made where there are none."""
+    """Return a payload with a value at a pointer; missing objects on the way are created."""
     if not pointer:
         return value
     here, (*way, last) = payload, pointer[1:].split("/")

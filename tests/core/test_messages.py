@@ -17,11 +17,15 @@ import ttrules
 from tests.support.cells import payload_of, stored
 from tests.support.oracle import PROCESSES
 from ttrules import Finding, strategies
+from ttrules.findings import of_condition
+from ttrules.matrix import NEGATED, Condition, When
 from ttrules.message import REASONS, reason
 from ttrules.messages.catalogue import DEFAULT, NAMES, TABLES, catalogue
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from ttrules.matrix.conditions import Owner
 
 PROCESS = PROCESSES[2]
 OTHERS = [language for language in TABLES if language != DEFAULT]
@@ -143,14 +147,10 @@ class TestPolish:
     def test_no_process(self) -> None:
         """A payload that selects no process is reported as a new ticket, or perhaps a change."""
         (finding,) = ttrules.validate_new({}).violations
-        assert finding.message == (
-            "Send ticketType: a new ticket requires it, and it selects the process."
-            " If this is a change, validate it against a Change process."
-        )
-        assert finding.message_in("pl") == (
-            "Wyślij pole ticketType: w nowym zgłoszeniu jest wymagane i wybiera proces."
-            " Jeśli to zmiana, sprawdź ją według jednego z procesów zmiany (Change)."
-        )
+        changes = ["customer-trouble-ticket-change", "complaint-change"]
+        assert finding.params == {"changes": changes}
+        for language in ("en", "pl"):
+            assert ", ".join(changes) in finding.message_in(language)
         (finding,) = ttrules.validate_new([]).violations
         assert finding.message_in("pl") == "Wyślij dokument jako obiekt."
 
@@ -282,8 +282,27 @@ class TestMessage:
         assert "zgłoszenia" in catalogue("pl").render(unselected.value.message)
 
 
+@pytest.mark.parametrize("language", TABLES)
+@pytest.mark.parametrize("of", ["self", "parent", "root"])
+def test_conditions(of: Owner, language: str) -> None:
+    """Each test of a condition has a sentence of its own, with the values as JSON has them."""
+    values = {"exists": False, "in": ["a", True], "not_in": ["a", True]}
+    tests = [(test, values.get(test, True)) for test in NEGATED]
+    tests += [("contains", {"c": "a", "d": True}), ("not_contains", {"c": "a", "d": True})]
+    told = []
+    for test, value in tests:
+        when = When(of=of, field="b", test=test, value=value)
+        condition = Condition(
+            entity="E", fields=("f",), relation="required", processes=(), when=when, reason=""
+        )
+        told.append(of_condition(condition, "f", None, None).message_in(language))
+    assert len({*told}) == len(tests)
+    assert all("true" in text and "True" not in text for text in told[1:])
+    assert all("a" in text.split() or "a," in text.split() for text in told[-2:])
+
+
 def test_loaded_when_asked_for() -> None:
-    """Whoever asks for English loads no other language, and who validates loads none."""
+    """English loads no other language, and validation loads none."""
     code = (
         "import sys, ttrules\n"
         "report = ttrules.validate_new({})\n"
@@ -292,4 +311,4 @@ def test_loaded_when_asked_for() -> None:
         "report.to_dict('pl')\n"
         "assert 'ttrules.messages.pl' in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)  # noqa: S603 - the program above
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -309,3 +309,22 @@ def test_touched(operations: list[Any], touched: dict[tuple[Any, ...], bool]) ->
     subject = Patched({"a": [[0], [1], [2]], "b": {}})
     subject.apply(operations)
     assert subject.touched == touched
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        {"op": "add", "path": "/d", "value": 1, "from": 5},
+        {"op": "replace", "path": "/b/c", "value": 1, "from": "no pointer", "comment": [1]},
+        {"op": "remove", "path": "/b/c", "from": None, "value": [[[]]]},
+        {"op": "test", "path": "/b/c", "value": "d", "from": "/" + "9" * 5_000},
+        {"op": "copy", "from": "/b", "path": "/d", "value": None},
+        {"op": "move", "from": "/b", "path": "/d", "value": 1, "xyz": {}},
+    ],
+)
+def test_other_members(operation: dict[str, Any]) -> None:
+    """Members that an operation does not define are ignored (RFC 6902, section 4)."""
+    document = {"a": [1, 2], "b": {"c": "d"}}
+    defined = {"op", "path", *OPERATIONS[operation["op"]]}
+    bare = {name: value for name, value in operation.items() if name in defined}
+    assert patched(document, [operation]) == patched(document, [bare])

@@ -25,6 +25,7 @@ NAMES = [
     "EngineFailed",
     "Finding",
     "NoSuchCell",
+    "NoSuchChoice",
     "NoSuchLanguage",
     "NoSuchProcess",
     "NotJSON",
@@ -91,7 +92,7 @@ class TestImport:
     def test_fresh_process(self, program: str) -> None:
         """A fresh process has none of the large modules loaded; no YAML is parsed."""
         told = f"{program}\nimport sys, json; print(json.dumps(sorted(sys.modules)))"
-        ran = subprocess.run(  # noqa: S603 - a program of our own
+        ran = subprocess.run(
             [sys.executable, "-c", told], capture_output=True, check=True, text=True
         )
         loaded = {name.partition(".")[0] for name in json.loads(ran.stdout)}
@@ -141,6 +142,7 @@ def _errors() -> list[ttrules.TTRulesError]:
         ttrules.NoSuchProcess("x", ["a", "b"]),
         ttrules.NoSuchCell("x", ["a", "b"]),
         ttrules.NoSuchLanguage("pol", ["en", "pl"]),
+        ttrules.NoSuchChoice("engine", "fsat", ["fast", "reference"]),
         ttrules.ProcessNotSelected(WHY),
         ttrules.PatchNotApplicable(3, WHY),
         ttrules.EngineFailed("why"),
@@ -181,6 +183,7 @@ class TestErrors:
             (ttrules.NoSuchProcess, KeyError),
             (ttrules.NoSuchCell, KeyError),
             (ttrules.NoSuchLanguage, LookupError),
+            (ttrules.NoSuchChoice, ValueError),
             (ttrules.ProcessNotSelected, LookupError),
             (ttrules.PatchNotApplicable, ValueError),
             (ttrules.SpecError, ValueError),
@@ -206,6 +209,7 @@ class TestErrors:
             "Unknown process 'x'. Known: a, b.",
             "The matrix has no x. Known: a, b.",
             "Unknown language 'pol'. Did you mean pl? Known: en, pl.",
+            "Unknown engine 'fsat'. Did you mean fast? Known: fast, reference.",
             "why",
             "operation 3 cannot be applied: why",
             "why",

@@ -18,12 +18,7 @@ from ttrules.rulebook import Rulebook, shipped
 if TYPE_CHECKING:
     from pathlib import Path
 
-SLUGS = [
-    "customer-trouble-ticket-add",
-    "customer-trouble-ticket-change",
-    "complaint-add",
-    "complaint-change",
-]
+SLUGS = [name.lower().replace(" ", "-") for name in PROCESSES]
 FILES: dict[str, Any] = {
     name: SPEC / f"{name}.yaml"
     for name in ("openapi", "requirements", "interpretation", "lifecycle")
@@ -191,7 +186,7 @@ class TestNewTickets:
 
 
 class TestReading:
-    """A book is read from compiled JSON; what is none is SpecError with the file's name."""
+    """A book is read from compiled JSON; anything else is a SpecError with the file's name."""
 
     @pytest.fixture
     def folder(self, tmp_path: Path) -> Path:
@@ -303,3 +298,33 @@ def test_process_of_the_model() -> None:
     assert [matrix.process(name).name for name in matrix.names] == list(matrix.names)
     with pytest.raises(KeyError):
         matrix.process("No Such Process")
+
+
+class TestChoices:
+    """An unknown value of an argument is NoSuchChoice, which lists the known ones."""
+
+    @pytest.mark.parametrize(
+        ("argument", "known"),
+        [("unsupported", ("warn", "error", "ignore")), ("engine", ("fast", "reference"))],
+    )
+    def test_unknown(self, argument: str, known: tuple[str, ...]) -> None:
+        """Each function raises it, for a valid payload too."""
+        payload = payload_of(PROCESSES[0])
+        wrong: dict[str, Any] = {argument: "eror"}
+        book = shipped()
+        for ask in (
+            lambda: book.validate(payload, PROCESSES[0], **wrong),
+            lambda: book.is_valid(payload, PROCESSES[0], **wrong),
+            lambda: book.check(payload, PROCESSES[0], **wrong),
+            lambda: book.validate_new(payload, **wrong),
+            lambda: book.validate_new({}, **wrong),
+            lambda: book.validate_change(stored(PROCESSES[0]), {}, **wrong),
+        ):
+            with pytest.raises(ttrules.NoSuchChoice) as caught:
+                ask()
+            assert caught.value == ttrules.NoSuchChoice(argument, "eror", known)
+
+    def test_suggestion(self) -> None:
+        """Its message names the closest one."""
+        error = ttrules.NoSuchChoice("unsupported", "eror", ("warn", "error", "ignore"))
+        assert "Did you mean error?" in str(error)

@@ -26,15 +26,15 @@ STRACE = shutil.which("strace")
 #: A container may forbid what strace does, wherever it is installed.
 IS_TRACED = (
     STRACE is not None
-    and subprocess.run([STRACE, "-o", os.devnull, "true"], check=False).returncode == 0  # noqa: S603
+    and subprocess.run([STRACE, "-o", os.devnull, "true"], check=False).returncode == 0
 )
 
 
 @pytest.mark.parametrize("kind", DATABASES)
 def test_dispatchers(kind: str, tmp_path: Path) -> None:
-    """Whoever delivers may be killed at any moment: every event arrives at least once, for the
-    first time in its ticket's order, each time with the same id and bytes; the repeats are those
-    that were under way.
+    """The process that delivers may be killed at any time. Every event arrives at least once, its
+    first arrival in the order of its ticket, each time with the same id and bytes; only the events
+    that were being sent are repeated.
     """
     figures = delivery.kill_dispatchers(kind, tmp_path, 5, 30)
     assert (figures.kills, figures.changes) == (5, 150)
@@ -60,8 +60,8 @@ def test_synced(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", DATABASES)
 def test_api(kind: str, tmp_path: Path) -> None:
-    """Whoever answers may be killed while it writes: what was answered is there, and is delivered;
-    there is no event without its change; the file is sound.
+    """The process that serves may be killed while it writes: confirmed changes are stored and
+    delivered, there is no event without its change, and the file is intact.
     """
     figures = delivery.kill_the_api(kind, tmp_path, 3, 60)
     assert (figures.kills, figures.changes) == (3, 180)

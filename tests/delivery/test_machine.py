@@ -26,21 +26,19 @@ from hypothesis.stateful import (
 )
 from sqlalchemy import select, update
 
-from server.api import events as event_operations
 from server.api.hrefs import Hrefs
 from server.api.http import Request
 from server.api.ticket_events import Events
 from server.api.tickets import Tickets
-from server.documents import base_path, load
 from server.problems import ApiError
 from server.retry import GIVEN_UP, Outcome, decide
 from server.storage import outbox
-from server.storage import tickets as ticket_rows
 from server.storage.database import Database
 from server.storage.tables import TABLES, document, subscription
 from server.storage.tables import operator as all_operators
 from server.validation import Validation
-from tests.support.servers import complaint
+from tests.support.profiles import OPERATOR, PROVIDER, SHIPPED
+from tests.support.tickets import complaint
 from tests.support.turns import (
     SECOND,
     Clock,
@@ -66,8 +64,8 @@ LIFECYCLE = shipped().matrix.lifecycle
 MOVES = {status: {each["to"] for each in moves} for status, moves in LIFECYCLE["moves"].items()}
 #: Where no move leads out: of such a ticket only notes are accepted.
 FINAL = {status for status, moves in MOVES.items() if not moves}
-EVENTS = Events(LIFECYCLE, load()["components"]["schemas"])
-HREFS = Hrefs("", base_path(load()))
+EVENTS = Events(SHIPPED)
+HREFS = Hrefs("", SHIPPED)
 LEASE = 60 * SECOND
 STATUSES = st.sampled_from([200, 200, 200, 500, 500, 410])
 RESOLVED = "eventType=TroubleTicketResolvedEvent"
@@ -139,9 +137,18 @@ class Laws(RuleBasedStateMachine):
         self.store.submit(empty).result(30)
         self.operator = operator(self.store)
         self.clock = Clock()
-        common = (EVENTS, lambda: None, Validation(), HREFS)
-        self.tickets = Tickets(self.store, shipped(), *common)
-        self.all = Tickets(self.store, event_operations.book(), *common, by="provider")
+        self.tickets, self.all = (
+            Tickets(
+                self.store,
+                SHIPPED,
+                side,
+                events=EVENTS,
+                wake=lambda: None,
+                validation=Validation(),
+                hrefs=HREFS,
+            )
+            for side in (OPERATOR, PROVIDER)
+        )
         self.model = Model()
         self.claims: list[Claimed] = []
         self.changes = 0
@@ -226,7 +233,7 @@ class Laws(RuleBasedStateMachine):
         if failure is None:  # nobody hears of it
             assert self.model.address is None or self.model.address["query"] is not None
             text = self.store.read_now(
-                lambda c: ticket_rows.one(c, self.operator, number, whole=True)
+                lambda c: self.store.rows.one(c, self.operator, number, whole=True)
             )
             assert text is not None
             self.model.tickets[number] = text.ticket()

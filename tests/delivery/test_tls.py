@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import socket
-import ssl
-import subprocess
 from base64 import b64encode
 from contextlib import contextmanager, nullcontext
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -15,9 +13,10 @@ from server.callback_address import Policy
 from server.config import read_config
 from server.delivery.sender import EventSender
 from tests.delivery.receivers import receiving
-from tests.delivery.test_worker import delivering
 from tests.support.databases import DATABASES, postgresql
+from tests.support.server_commands import delivering
 from tests.support.servers import serving
+from tests.support.tls import DAY, Authority, made, proof
 from tests.support.turns import MASTER
 
 if TYPE_CHECKING:
@@ -26,47 +25,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.slow
 
-DAY = ("-days", "2")
 #: Until the very second of its making.
 OVER = ("-days", "0")
-
-
-class Authority(NamedTuple):
-    """An authority of these tests, and the folder that its files are in."""
-
-    folder: Path
-    certificate: Path
-
-    def signed(self, name: str, host: str, *validity: str, kind: str = "DNS") -> ssl.SSLContext:
-        """Return how a server proves to be a host, by a certificate of this authority."""
-        key, request, signed = (self.folder / f"{name}.{kind}" for kind in ("key", "csr", "pem"))
-        named = ("-subj", f"/CN={host}", "-addext", f"subjectAltName={kind}:{host}")
-        openssl("req", "-newkey", "rsa:2048", "-nodes", *named, "-keyout", key, "-out", request)
-        key_of = ("-CA", self.certificate, "-CAkey", self.folder / "ca.key", "-CAcreateserial")
-        openssl("x509", "-req", "-in", request, *key_of, *validity,
-                "-copy_extensions", "copy", "-out", signed)  # fmt: skip
-        return proof(signed, key)
-
-
-def openssl(*arguments: str | Path) -> None:
-    """Run openssl."""
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)  # noqa: S603, S607
-
-
-def proof(certificate: Path, key: Path) -> ssl.SSLContext:
-    """Return how a server proves who it is."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    return context
-
-
-def made(folder: Path, name: str) -> Authority:
-    """Return a new authority, which vouches for itself."""
-    certificate = folder / "ca.pem"
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", *DAY, "-subj", f"/CN={name}",
-            "-addext", f"subjectAltName=DNS:{name}",
-            "-keyout", folder / "ca.key", "-out", certificate)  # fmt: skip
-    return Authority(folder, certificate)
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import threading
 from base64 import b64encode
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,6 +18,7 @@ from server.storage import operators
 from server.telemetry import Metrics
 from tests.delivery.receivers import receiving
 from tests.support.databases import DATABASES, postgresql
+from tests.support.server_commands import delivering
 from tests.support.servers import NAMES, serving
 from tests.support.turns import MASTER, enqueue, rows, subscribe
 
@@ -44,7 +41,7 @@ VALUE = "TroubleTicketAttributeValueChangeEvent"
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Server]:
-    """Give a server, and whoever delivers for it: itself, or on PostgreSQL another process."""
+    """Return a server that delivers its events itself, or on PostgreSQL by another process."""
     environment = {
         "TTR_ALLOW_LOOPBACK_CALLBACKS": "1",
         "TTR_SIGNING_KEY": b64encode(MASTER).decode(),
@@ -58,33 +55,6 @@ def server(
     address = postgresql()
     with serving(address, **environment) as running, delivering(address, environment):
         yield running
-
-
-@contextmanager
-def delivering(address: str, environment: dict[str, str]) -> Iterator[None]:
-    """Run `python -m server deliver`, and end it."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "server", "deliver"],
-        env={
-            **os.environ,
-            "TTR_LOG_LEVEL": "ERROR",
-            "TTR_DATABASE_URL": address,
-            **environment,
-        },
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "Delivering events\n"
-        yield
-        process.terminate()
-        assert process.wait(60) == 0
-    finally:
-        process.kill()
-        process.wait(60)
-        assert process.stdout is not None
-        process.stdout.close()
 
 
 @pytest.fixture

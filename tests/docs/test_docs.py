@@ -6,35 +6,36 @@ the reference, and whether each public thing has its place in it.
 
 from __future__ import annotations
 
-import os
+import json
 import re
-import subprocess
-import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, get_args
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final, get_args
 from urllib.parse import unquote
 
 import click
 import flask
 import pytest
+from click.testing import CliRunner
 
 import ttrules
+from docs.generate import profiles
 from docs.generate.events_and_metrics import registered, shown
+from docs.generate.examples import EXAMPLES, examples
 from docs.generate.http_reference import BESIDES, DOCUMENTS
 from docs.generate.reference import FILES, OPENAPI, PAGES, REFERENCE, commands_of, pages
-from server.api.query import OTHERS
 from server.cli.main import cli as server
 from server.config import SETTINGS, Config
 from server.delivery import signing, worker
 from server.problems import KINDS
+from server.profile.members import OPERATOR, OTHERS
+from server.profile.reader import shipped_profile
 from server.retry import STEPS, Fate
-from server.storage.ticket_query import FIELDS, OPERATOR, OPERATOR_MEANINGS
+from server.storage.ticket_query import OPERATOR_MEANINGS
 from server.telemetry import Metrics
 from server.web.pages import pages_of
 from server.web.swagger_ui import FILES as SWAGGER_UI
 from tests.benchmarks.delivering import FLOORS
-from tests.docs.test_site import nav
-from tests.support.docs_runner import DOCS, ROOT, blocks, commands, is_command
+from tests.support.docs_runner import DOCS, ROOT, blocks, is_command, nav
 from ttrules import strategies
 from ttrules.cli.check import FORMATS
 from ttrules.cli.exit_codes import EXITS
@@ -48,8 +49,10 @@ from ttrules.spec.load import load_spec
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 #: The documents beside docs/, whose commands are run where they stand.
+FIELDS = shipped_profile().operator.listing.filters
 BESIDE: Final = sorted(ROOT.glob("*.md"))
 DOCUMENTS_ALL: Final = [*BESIDE, *sorted(DOCS.rglob("*.md"))]
 #: What a block of a page may be, and who sees that it holds.
@@ -64,51 +67,15 @@ DRAWN: Final = {"ARCHITECTURE.md", "docs/explanation/delivery.md"}
 _LINK: Final = re.compile(r"\]\((?!https?:|#)([^)#]+)")
 
 
-class Shown(NamedTuple):
-    """A command of a document, and the output that is shown below it."""
-
-    document: str
-    command: str
-    output: str
-
-
-def shown_commands() -> list[Shown]:
-    """Return every command that a console block of a document beside docs/ shows."""
-    return [
-        Shown(document.name, command, output)
-        for document in BESIDE
-        for block in blocks(document.read_text("utf-8"))
-        if block.kind == "console"
-        for command, output in commands(block.text)
-    ]
-
-
-@pytest.mark.parametrize("example", shown_commands(), ids=lambda example: example.command)
-def test_console(example: Shown) -> None:
-    """A command that a document shows prints what stands below it, to the letter."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    ran = subprocess.run(  # noqa: S602 - our own documents
-        example.command,
-        shell=True,
-        cwd=ROOT,
-        env={**os.environ, "PATH": path, "COLUMNS": "80"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert (ran.stdout + ran.stderr).rstrip("\n") == example.output
-
-
-def test_console_blocks_are_found() -> None:
-    """The first screen of the README has a command with its output."""
-    named = [example.command for example in shown_commands()]
-    assert "ttrules check docs/examples/complaint-add/broken.json" in named
-
-
 @pytest.mark.parametrize("document", BESIDE, ids=lambda path: path.name)
 def test_lines(document: Path) -> None:
-    """A line that is to be typed calls what there is: those of docs/ are typed by other tests."""
-    for block in blocks(document.read_text("utf-8")):
+    """A line that is to be typed calls what there is: those of docs/ are typed by other tests.
+
+    Outputs are shown in the README only; test_docs_runner.py compares them.
+    """
+    found = blocks(document.read_text("utf-8"))
+    assert document.name == "README.md" or "console" not in {block.kind for block in found}
+    for block in found:
         for line in block.text.splitlines() if block.kind == "sh" else ():
             known = line.startswith(("pip install ", "make ", "export TTR_")) or is_command(line)
             assert known, (block.line, line)
@@ -136,12 +103,35 @@ def test_matrix_files(name: str) -> None:
     assert (DOCS / name).read_bytes() == FILES[name](MatrixView.of(shipped()))
 
 
+def test_examples() -> None:
+    """docs/examples/ has two payloads for each process, one that is valid and one that is not."""
+    paths = [path for path in EXAMPLES.rglob("*") if path.is_file()]
+    assert {
+        str(path.relative_to(EXAMPLES)): path.read_text("utf-8") for path in paths
+    } == examples()
+
+
 def test_openapi() -> None:
     """docs/openapi.json is what the spec compiles to, byte for byte."""
     spec = ROOT / "spec"
     names = ("openapi", "requirements", "interpretation", "lifecycle")
     files = {name: spec / f"{name}.yaml" for name in names}
     assert openapi_of(files["openapi"], load_spec(**files)) == OPENAPI.read_bytes()
+
+
+def test_profile() -> None:
+    """So are the files of the other profile, and the collection made of it."""
+    written = {path.name: path.read_bytes() for path in profiles.DOCS.iterdir() if path.is_file()}
+    assert written.keys() == {"index.md", *profiles.files()}
+    assert profiles.files().items() <= written.items()
+    document = json.loads(written["openapi.json"])
+    assert document["servers"] == [{"url": "/tmf-api/troubleTicket/v4"}]
+    names = ("openapi", "requirements", "interpretation", "lifecycle")
+    given = [part for name in names for part in (f"--{name}", profiles.PROFILE / f"{name}.yaml")]
+    made = CliRunner().invoke(
+        cli, ["postman", *map(str, given), "--out", str(profiles.DOCS / "postman"), "--check"]
+    )
+    assert made.exit_code == 0, made.output
 
 
 def _options(group: click.Group, name: str) -> Iterator[str]:
@@ -243,7 +233,7 @@ def test_public(what: str) -> None:
 
 
 def _stands(name: str, text: str) -> bool:
-    """Say whether a name stands in a text, under its heading where it has one."""
+    """Return whether a text contains a name, under its heading if it has one."""
     heading, _, rest = name.partition("\n")
     if "\n" not in name:
         return name in text
@@ -263,7 +253,8 @@ def test_besides() -> None:
     """What the server answers beside its operations is told, and nothing else."""
     app = flask.Flask("pages")
     public = {doc["servers"][0]["url"]: doc for doc, _ in DOCUMENTS.values()}
-    app.register_blueprint(pages_of(None, None, Config(), public))  # type: ignore[arg-type]  # nothing is asked of them
+    store: Any = SimpleNamespace(profile=shipped_profile())
+    app.register_blueprint(pages_of(store, None, Config(), public))  # type: ignore[arg-type]  # nothing is asked of it
     parts = {"/ui", "/static/<path:filename>"} | {f"/ui/{name}" for name in SWAGGER_UI}
     rules = {f"GET {rule.rule}" for rule in app.url_map.iter_rules() if rule.rule not in parts}
     assert rules == {each for each in BESIDES if not each.startswith("POST /oauth2/")}

@@ -1,4 +1,7 @@
-"""The pages of the docs, followed word for word: see tests/support/docs_runner.py."""
+"""The pages of the docs, followed word for word: see tests/support/docs_runner.py.
+
+`make docs` sets TTRULES_UPDATE_DOCS: then outputs that differ are written to the pages.
+"""
 
 from __future__ import annotations
 
@@ -97,6 +100,36 @@ def text_of(page: str) -> str:
     return (DOCS / page).read_text("utf-8")
 
 
+#: Whether pages are updated to show what really appeared, as `make docs` does.
+UPDATING: Final = bool(os.environ.get("TTRULES_UPDATE_DOCS"))
+
+
+def followed(follower: Follower, text: str, *kinds: str) -> str:
+    """Return a page with the outputs that appeared when blocks of some kinds were followed."""
+    chosen = [each for each in blocks(text) if not kinds or each.kind in kinds]
+    appeared = [follower.follow(block) for block in chosen]
+    lines = text.splitlines(keepends=True)
+    for block, new in reversed(list(zip(chosen, appeared, strict=True))):
+        lines[block.line : block.line + block.text.count("\n")] = [new]
+    return "".join(lines)
+
+
+def assert_or_update(page: Path, text: str, appeared: str) -> None:
+    """Compare a page with what appeared when it was followed, or write the latter."""
+    if UPDATING and text != appeared:
+        page.write_text(appeared, encoding="utf-8")
+    else:
+        assert appeared == text
+
+
+def test_readme(tmp_path: Path) -> None:
+    """The outputs that the README shows are those of its commands and of its Python code."""
+    readme = ROOT / "README.md"
+    text = readme.read_text("utf-8")
+    with following(tmp_path) as follower:
+        assert_or_update(readme, text, followed(follower, text, "console", "python"))
+
+
 @pytest.mark.parametrize(
     "pages", [pytest.param(each, id=" then ".join(each), marks=marks_of(each)) for each in PAGES]
 )
@@ -112,8 +145,8 @@ def test_page(pages: tuple[str, ...], tmp_path: Path) -> None:
         for line in JOURNEYS.get(pages, "").splitlines():
             assert follower.typed(follower.filled(line))[1] == 0
         for page in pages:
-            for block in blocks(text_of(page)):
-                follower.follow(block)
+            text = text_of(page)
+            assert_or_update(DOCS / page, text, followed(follower, text))
         if pages[-1] in AFTERWARDS:
             AFTERWARDS[pages[-1]](follower)
 

@@ -8,14 +8,14 @@ import re
 import subprocess
 import sys
 from html.parser import HTMLParser
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import yaml
 
 from docs.generate.stage_site import DOCS, SOURCE, NoSuchFile, stage
-from tests.support.docs_runner import ROOT
+from tests.support.docs_runner import ROOT, nav
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +67,7 @@ def built(folder: Path) -> Site:
     config = folder / "mkdocs.yml"
     own = {"INHERIT": str(_CONFIG), "docs_dir": "pages", "site_dir": "site"}
     config.write_text(yaml.safe_dump(own), encoding="utf-8")
-    ran = subprocess.run(  # noqa: S603 - our own docs
+    ran = subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "-f", config],
         env={**os.environ, **settings()},
         capture_output=True,
@@ -87,15 +87,6 @@ def settings() -> dict[str, str]:
 
 def _makefile() -> str:
     return (ROOT / "Makefile").read_text("utf-8")
-
-
-def nav(node: Any = None) -> list[str]:
-    """Return the pages that can be chosen, in their order."""
-    node = yaml.safe_load(_CONFIG.read_text("utf-8"))["nav"] if node is None else node
-    if isinstance(node, str):
-        return [node]
-    values = node.values() if isinstance(node, dict) else node
-    return [page for each in values for page in nav(each)]
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.support.oracle import MATRIX, shape_of
+from tests.support.order_spec import SPECS
+from tests.support.shape_books import PROCESS, book_of
 from ttrules.codes import ANNOTATION
 from ttrules.errors import NoSuchProcess
+from ttrules.examples.defective import likely
 from ttrules.examples.generate import NoExample, example
 from ttrules.pointers import pointer
 from ttrules.rulebook import Rulebook, shipped
@@ -87,6 +90,21 @@ class TestValid:
         assert [payload[name] for name in ("externalId", "origin")] == ["EXT-24274", "Web"]
         with pytest.raises(NoSuchProcess):
             example(shipped(), "nonsense")
+
+    def test_conditions(self, tmp_path: Path) -> None:
+        """So has one whose conditions read the items of a list."""
+        book = SPECS["one process"].load(tmp_path)
+        made = [example(book, "Order", extent, seed) for extent in EXTENTS for seed in range(8)]
+        assert all(book.is_valid(each, "Order") for each in made)
+        parties = [party for each in made for party in each.get("parties", ())]
+        assert {party["role"] for party in parties} == {"buyer", "seller", "carrier"}
+
+    def test_map(self) -> None:
+        """A map has as many members as it must, with valid values."""
+        shape = {"type": "object", "additionalProperties": {"type": "integer", "minimum": 5}}
+        book = book_of({"x": {**shape, "minProperties": 2}}, "R")
+        assert [*example(book, PROCESS)["x"]] == ["key1", "key2"]
+        assert [*likely(book, "Item", "x")] == ["example"]
 
 
 class TestExtent:
@@ -180,7 +198,7 @@ class TestExtent:
         assert example(Rulebook.read(tmp_path), "order-add", "full") == {"a": ["x"]}
 
     def test_order(self) -> None:
-        """Members stand in the order of the matrix."""
+        """Members are in the order of the matrix."""
         for process in PROCESSES:
             payload = example(shipped(), process, "full")
             assert list(payload) == [
@@ -241,11 +259,11 @@ class TestContradictions:
     @pytest.mark.parametrize(
         ("shape", "code"),
         [
-            ({"type": "string", "minLength": 2, "maxLength": 1}, "R"),
-            ({"type": "integer", "minimum": 2, "maximum": 1}, "R"),
+            ({"type": "string", "minLength": 2, "pattern": "^a?$"}, "R"),
+            ({"type": "integer", "minimum": 2, "maximum": 3, "multipleOf": 5}, "R"),
             ({"type": "string", "enum": [""]}, "R"),
             ({"type": "array", "items": TEXT, "maxItems": 0}, "R"),
-            ({"type": "array", "items": {"type": "integer", "minimum": 2, "maximum": 1}}, "R"),
+            ({"type": "array", "items": {"type": "string", "enum": [" "], "pattern": "a"}}, "R"),
         ],
     )
     def test_shape(self, run: Run, spec: Spec, tmp_path: Path, shape: Any, code: str) -> None:
@@ -294,7 +312,7 @@ class TestContradictions:
 
     def test_optional(self, run: Run, spec: Spec, tmp_path: Path) -> None:
         """What is optional and cannot be is left out, as is what nobody has declared."""
-        shape = {"type": "string", "minLength": 2, "maxLength": 1}
+        shape = {"type": "string", "minLength": 2, "pattern": "^a?$"}
         files = spec(
             {"Order": {"a": shape, "b": TEXT, "c": TEXT}},
             {"Order": {"a": ["O"], "b": ["R"], "c": ["O/PD"]}},

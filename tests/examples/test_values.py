@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from ttrules.codes import FORMATS, NON_BLANK
-from ttrules.examples.values import LOOKS, Likeness
+from ttrules.examples.values import LOOKS, Likeness, realistic
 from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
@@ -113,8 +113,13 @@ def test_pattern(pattern: str) -> None:
     ],
 )
 def test_none(schema: dict[str, Any]) -> None:
-    """Where no value is found, there is none."""
+    """If no value is found, none is returned."""
     assert drawn(schema, times=2) == [None, None]
+
+
+def test_unreadable() -> None:
+    """A shape that no engine reads, as a response may have one, gives no value."""
+    assert realistic("Thing", "x", {"type": "string", "pattern": "("}) is None
 
 
 def test_variety() -> None:

@@ -34,7 +34,7 @@ class Environment(NamedTuple):
     def run(self, *args: str | Path) -> subprocess.CompletedProcess[str]:
         """Run a program of the environment, in a folder that has none of our sources."""
         program, *rest = args
-        return subprocess.run(  # noqa: S603 - what has just been installed
+        return subprocess.run(
             [self.folder / "bin" / program, *rest],
             cwd=self.folder,
             capture_output=True,
@@ -53,7 +53,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """Give an empty environment and the wheel, built from this tree."""
     folder = tmp_path_factory.mktemp("wheel")
     build = ("-m", "build", "--wheel", "--no-isolation", "--outdir", folder, ROOT)
-    subprocess.run((sys.executable, *build), check=True, capture_output=True)  # noqa: S603
+    subprocess.run((sys.executable, *build), check=True, capture_output=True)
     pins = folder / "pins.txt"
     text = (ROOT / "constraints.txt").read_text("utf-8")
     pins.write_text(re.sub(r" \\\n +--hash=\S+", "", text), encoding="utf-8")

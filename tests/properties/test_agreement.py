@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from random import Random
-from typing import TYPE_CHECKING
 
 import pytest
-from coverage import Coverage
 
 import ttrules
 from tests.support.injected_faults import inject
@@ -15,28 +13,14 @@ from tests.support.oracle import UNWANTED
 from tests.support.payloads import make
 from tests.support.readings import agreed, found
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("uncounted")]
 
-pytestmark = pytest.mark.slow
-
-PAYLOADS = int(os.environ.get("TTRULES_PAYLOADS", "5000"))
+PAYLOADS = int(os.environ.get("TTRULES_PAYLOADS", "2000"))
 BATCH = 1_000
 #: How many defects a payload is given: none, one, or several.
 DEFECTS = (0, 1, 1, 2, 3, 5, 8)
 #: What is told and leaves a payload valid.
 WARNINGS = {UNWANTED["-"], "unknown_field"}
-
-
-@pytest.fixture(autouse=True)
-def uncounted() -> Iterator[None]:
-    """Count no coverage: in bulk that takes longer than the readings do, and shows nothing new."""
-    counting = Coverage.current()
-    if counting is not None:
-        counting.stop()
-    yield
-    if counting is not None:
-        counting.start()
 
 
 @pytest.mark.parametrize("batch", range(PAYLOADS // BATCH))

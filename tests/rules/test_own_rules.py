@@ -9,9 +9,9 @@ from math import nan
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 import ttrules
+from tests.support.command_line import write_spec
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -44,30 +44,8 @@ OPTIONAL = {name: ["O", "O"] for name in SHAPES["Order"]}
 
 def book_of(folder: Path, matrix: dict[str, Any], **interpretation: Any) -> Rulebook:
     """Return the book of orders with these rows, and with this interpretation."""
-    files = {
-        "openapi": {
-            "openapi": "3.0.3",
-            "info": {"title": "Orders", "version": "7"},
-            "paths": {},
-            "components": {
-                "schemas": {
-                    name: {"type": "object", "properties": members}
-                    for name, members in SHAPES.items()
-                }
-            },
-        },
-        "requirements": {
-            "matrix": 1,
-            "root": "Order",
-            "processes": ["Order Add", "Order Change"],
-            "entities": matrix,
-        },
-        "interpretation": {"interpretation": 1, **interpretation},
-    }
-    paths: dict[str, Any] = {}
-    for name, value in files.items():
-        paths[name] = folder / f"{name}.yaml"
-        paths[name].write_text(yaml.safe_dump(value, sort_keys=False), "utf-8")
+    processes = ("Order Add", "Order Change")
+    paths: dict[str, Any] = {**write_spec(folder, SHAPES, matrix, processes, **interpretation)}
     return ttrules.load(**paths)
 
 
@@ -131,7 +109,7 @@ class TestUnseen:
         ],
     )
     def test_no_json(self, book: Rulebook, members: dict[str, Any], pointer: str) -> None:
-        """What is none is NotJSON, from every verb and both engines."""
+        """A value that is not JSON raises NotJSON, from every function and both engines."""
         payload = {"content": "x", **members}
         for ask in (book.validate, book.is_valid, book.check):
             for engine in ("fast", "reference"):

@@ -15,9 +15,9 @@ import pytest
 from click.testing import CliRunner
 
 from server.cli.main import cli
-from tests.delivery.test_tls import DAY, made
-from tests.server_cli.test_main import closed_port
+from tests.support.server_commands import closed_port
 from tests.support.servers import NAMES, PROVIDER, serving
+from tests.support.tls import DAY, made
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-    from tests.delivery.test_tls import Authority
     from tests.support.servers import Client, Server
+    from tests.support.tls import Authority
 
 pytestmark = pytest.mark.slow
 

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import subprocess
 from dataclasses import fields
 from ipaddress import ip_network
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import pytest
 from requests.utils import DEFAULT_CA_BUNDLE_PATH
 
 from server.config import SETTINGS, BadSetting, Config, read_config
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from tests.support.tls import certificate, openssl
 
 #: A file that is there.
 FILE = __file__
+SPEC = Path(__file__).parents[2] / "spec"
 #: Of every variable: the default, texts with what they mean, texts that mean nothing.
 TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
     "TTR_DATABASE_URL": (
@@ -34,6 +33,7 @@ TABLE: dict[str, tuple[Any, dict[str, Any], list[str]]] = {
             *("sqlite:///a.db?timeout=soon", "sqlite://host/a.db", "sqlite:a.db"),
         ],
     ),
+    "TTR_PROFILE": ("", {"spec": "spec", f"{SPEC}": f"{SPEC}"}, ["/none", "tests", FILE]),
     "TTR_DATABASE_TIMEOUT": (3.0, {"0.5": 0.5}, ["", "0", "-1", "86400", "x", "nan"]),
     "TTR_QUERY_TIMEOUT": (2.0, {"0.5": 0.5}, ["", "0", "-1", "86400", "x", "nan"]),
     "TTR_MAX_ANSWER": (8 << 20, {"1K": 1024}, ["", "0", "8X"]),
@@ -410,17 +410,3 @@ class TestCertificate:
         with pytest.raises(BadSetting) as refused:
             read_config({"TTR_TLS_CERTIFICATE": one, "TTR_TLS_KEY": str(key)})
         assert refused.value.name == "TTR_TLS_CERTIFICATE"
-
-
-def certificate(folder: Path, name: str) -> tuple[str, str]:
-    """Return the files of a new certificate of this machine that signs itself, and of its key."""
-    certificate, key = str(folder / f"{name}.pem"), str(folder / f"{name}.key")
-    subject = ("-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
-    openssl("req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *subject,
-            "-keyout", key, "-out", certificate)  # fmt: skip
-    return certificate, key
-
-
-def openssl(*arguments: str) -> None:
-    """Run openssl."""
-    subprocess.run(["openssl", *arguments], check=True, capture_output=True)  # noqa: S603, S607

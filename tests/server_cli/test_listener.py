@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -29,76 +27,18 @@ from server.delivery.signing import (
     shown,
     verify,
 )
-from server.documents import listening, load
+from server.documents import listening
+from tests.support.profiles import SHIPPED, load
+from tests.support.server_commands import NAME, Running, listener
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
 pytestmark = pytest.mark.slow
 
 MASTER = b"m" * 32
 NEW, OLD = (key_of(MASTER, "operator", version) for version in (2, 1))
-NAME = "TroubleTicketStatusChangeEvent"
 BODY = b'{"a": 1}'
-
-
-class Running:
-    """A listener that runs: where it listens, and what it says."""
-
-    def __init__(self, process: subprocess.Popen[str], root: str) -> None:
-        self.process = process
-        self.root = root
-        self._session = requests.Session()
-        self._session.trust_env = False
-
-    def post(
-        self, event: Any, given: Mapping[str, str] | None = None, name: str = NAME
-    ) -> requests.Response:
-        """Send an event, as bytes or as what they hold, with these headers."""
-        body = event if isinstance(event, bytes) else json.dumps(event).encode()
-        told = {"Content-Type": "application/json", **(given or {})}
-        return self._session.post(f"{self.root}/{name}", data=body, headers=told, timeout=60)
-
-    def line(self) -> str:
-        """Return the next line that it says; the process is ended when it says none for long."""
-        assert self.process.stdout is not None
-        timer = threading.Timer(60, self.process.kill)
-        timer.start()
-        line = self.process.stdout.readline()
-        timer.cancel()
-        return line.rstrip("\n")
-
-    def said(self) -> dict[str, Any]:
-        """Return the next event that it tells of as JSON."""
-        told: dict[str, Any] = json.loads(self.line())
-        return told
-
-
-@contextmanager
-def listener(*options: str) -> Iterator[Running]:
-    """Run a listener that tells of events as JSON, until it is left."""
-    process = subprocess.Popen(  # noqa: S603 - a command of ours
-        [sys.executable, "-m", "server", "listen", "--port", "0", *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stderr is not None
-    told = process.stderr if "--json" in options else process.stdout
-    try:
-        root = told.readline().split()[-1]
-        for line in iter(told.readline, "\n"):
-            if line.startswith("  -d "):
-                assert json.loads(line.strip()[4:-1]) == {"callback": root}
-            elif line == "To have events sent here:\n":
-                told.readline()
-        yield Running(process, root)
-    finally:
-        process.terminate()
-        process.wait(60)
-        process.stdout.close()
-        process.stderr.close()
 
 
 def event(number: str = "e1", ticket: str = "t1", **members: Any) -> dict[str, Any]:
@@ -153,7 +93,7 @@ class TestVerify:
         assert fault_of({**given, "webhook-signature": "v1,\udcffé"}, BODY, NEW) == "wrong"
 
     def test_missing(self) -> None:
-        """Without one of the headers, or with a time that is none, nothing is known."""
+        """Without one of the headers, or with an invalid time, an event is not verified."""
         given = headers("e1", 1_000, BODY, [NEW])
         for name in given:
             assert fault_of({**given, name: ""}, BODY, NEW) == "missing"
@@ -181,7 +121,7 @@ class TestDocument:
 
     def test_valid(self) -> None:
         """It is OpenAPI 3.0 and has a path for each event that the lifecycle raises."""
-        document = listening(load())
+        document = listening(SHIPPED)
         OpenAPIV30SpecValidator(document).validate()
         assert {path[1:] for path in document["paths"]} == set(
             load()["paths"]["/hub"]["post"]["callbacks"]

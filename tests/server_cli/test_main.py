@@ -23,11 +23,11 @@ from server.storage.migrations import MIGRATIONS
 from server.storage.operators import add, grant, holder, is_secret_of, named
 from server.storage.tables import schema_version
 from tests.support.databases import DATABASES, postgresql
+from tests.support.server_commands import closed_port, command, is_sentence
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from click.testing import Result
     from sqlalchemy import Connection
 
 NEWEST = f"schema version {len(MIGRATIONS)} reached\n"
@@ -37,24 +37,6 @@ NEWEST = f"schema version {len(MIGRATIONS)} reached\n"
 def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Give the address of an empty database, of each kind in turn."""
     return f"sqlite:///{tmp_path}/t.db" if request.param == "sqlite" else postgresql()
-
-
-def command(address: str, *arguments: str, **environment: str) -> Result:
-    """Run a command on a database."""
-    given = {"TTR_DATABASE_URL": address, **environment}
-    return CliRunner().invoke(cli, arguments, env=given)
-
-
-def is_sentence(result: Result) -> bool:
-    """Say whether a command has failed with one sentence, as what a person can mend does."""
-    # What is logged are lines of JSON; of SQLite's fault something may be.
-    told = [line for line in result.stderr.splitlines() if not line.startswith("{")]
-    return (
-        result.exit_code == 2
-        and result.stdout == ""
-        and len(told) == 1
-        and told[0].startswith("server: ")
-    )
 
 
 def knows(address: str, name: str, secret: str) -> bool:
@@ -313,7 +295,7 @@ class TestProcess:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run it."""
-        return subprocess.run(  # noqa: S603 - a command of ours
+        return subprocess.run(
             [sys.executable, "-m", "server", *arguments],
             env={**os.environ, **environment},
             capture_output=True,
@@ -348,10 +330,3 @@ class TestProcess:
             assert name in ended.stdout
             assert CliRunner().invoke(cli, [name, "-h"]).exit_code == 0
         assert self.run("fly").returncode == 2
-
-
-def closed_port() -> int:
-    """Return a port that nobody listens at."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-    return port

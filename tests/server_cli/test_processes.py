@@ -22,10 +22,11 @@ from sqlalchemy import create_engine, text
 from server.cli.processes import Workers, _Worker
 from server.config import read_config
 from server.storage.database import Database
-from tests.server_cli.test_config import certificate
-from tests.server_cli.test_main import command, is_sentence
 from tests.support.databases import postgresql
-from tests.support.servers import BASE, complaint, serving
+from tests.support.server_commands import command, is_sentence
+from tests.support.servers import BASE, serving
+from tests.support.tickets import complaint
+from tests.support.tls import certificate
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -350,7 +351,7 @@ def running_command(
     name: str, stderr: int | None, *arguments: str, **environment: str
 ) -> Iterator[subprocess.Popen[str]]:
     """Run a command, and end it."""
-    process = subprocess.Popen(  # noqa: S603 - a command of ours
+    process = subprocess.Popen(
         [sys.executable, "-m", "server", name, *arguments],
         env={**os.environ, **environment},
         stdout=subprocess.PIPE,

@@ -17,11 +17,10 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from click.testing import CliRunner
 
-from server.cli.client import BASE
 from server.cli.main import cli
-from server.cli.provider import MOVES, STATES
-from server.documents import base_path, load_backoffice
-from tests.server_cli.test_main import closed_port, is_sentence
+from server.cli.provider import STATES
+from tests.support.profiles import PROVIDER, SHIPPED
+from tests.support.server_commands import closed_port, is_sentence
 from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
+BASE = PROVIDER.base
+#: The commands that change the status: the new status of each.
+MOVES = {each.name: each.to for each in SHIPPED.commands if each.to is not None}
 ID = "019ab3f2-7c1d-7000-8000-000000000001"
 TICKET = {
     "operator": "operator-a",
@@ -152,10 +154,10 @@ class TestTicket:
         assert changed.headers["if-match"] == '"7"'
 
     def test_moves(self) -> None:
-        """There is a word for each status that a ticket can be moved to."""
+        """Each command leads to a status that a ticket can have; `set` reaches the others."""
         lifecycle = shipped().matrix.lifecycle
         targets = {move["to"] for moves in lifecycle["moves"].values() for move in moves}
-        assert {status for status, _ in MOVES.values()} == targets
+        assert {*MOVES.values()} == targets
 
     def test_ask(self, played: Played) -> None:
         """To ask is to set pending and to add a note, whether there are notes or not."""
@@ -214,7 +216,7 @@ class TestTicket:
 class TestEvents:
     """`events`."""
 
-    EVENT: dict[str, Any] = {  # noqa: RUF012 - a value of the test
+    EVENT: dict[str, Any] = {
         "id": "e1",
         "operator": "operator-a",
         "ticket": ID,
@@ -278,8 +280,7 @@ class TestAsking:
 
     def test_address(self) -> None:
         """The API is where its document says, and events have the states that it says."""
-        document = load_backoffice()
-        assert base_path(document) == BASE
+        document = PROVIDER.document
         assert document["components"]["schemas"]["EventState"]["enum"] == list(STATES)
 
     def test_refusal(self, played: Played) -> None:

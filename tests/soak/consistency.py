@@ -24,7 +24,8 @@ from sqlalchemy import text
 
 from server.storage.database import Database
 from tests.support.databases import postgresql
-from tests.support.servers import BASE, NAMES, PROVIDER, Server, complaint, serving, started
+from tests.support.servers import BASE, NAMES, PROVIDER, Server, serving, started
+from tests.support.tickets import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence

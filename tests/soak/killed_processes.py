@@ -25,7 +25,8 @@ from server.config import read_config
 from server.storage import operators
 from server.storage.database import Database
 from tests.soak.receiver import receiving
-from tests.support.servers import BASE, complaint
+from tests.support.servers import BASE
+from tests.support.tickets import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -53,7 +54,7 @@ class Process:
         self, verb: str, settings: dict[str, str], log: Path, around: Sequence[str] = ()
     ) -> None:
         with log.open("a") as errors:
-            self._process = subprocess.Popen(  # noqa: S603 - our own words
+            self._process = subprocess.Popen(
                 [*around, sys.executable, "-m", "server", verb],
                 env={**_UNCOUNTED, **settings},
                 stdout=subprocess.PIPE,

@@ -31,13 +31,15 @@ SHAPES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
     ("R", {"minItems": 0}, {"type": ANY, "minItems": 1, "pattern": NON_BLANK}),
     ("R", {"minItems": 3}, {"type": ANY, "minItems": 3, "pattern": NON_BLANK}),
     # What says nothing about a value is left out.
-    ("O", {"type": "integer", "title": "a", "example": 1, "default": 2, "x-a": 3, "format": "int32",
-           "readOnly": True, "writeOnly": False, "deprecated": True}, {"type": "integer"}),
+    ("O", {"type": "integer", "title": "a", "example": 1, "default": 2, "x-a": 3,
+           "format": "colour", "readOnly": True, "writeOnly": False, "deprecated": True},
+     {"type": "integer"}),
     # Null.
     ("O", {"type": "string", "nullable": True}, {"type": ["string", "null"]}),
     ("O", {"type": "string", "nullable": False}, {"type": "string"}),
     ("R", {"type": "integer", "nullable": True}, {"type": "integer"}),
-    ("O", {"enum": ["a"], "nullable": True}, {"enum": ["a", None]}),
+    ("O", {"enum": ["a"], "nullable": True}, {"enum": ["a"]}),
+    ("O", {"type": "string", "enum": ["a"], "nullable": True}, {"type": "string", "enum": ["a"]}),
     ("O", {"nullable": True}, {}),
     ("O", {"type": "string", "enum": ["a", None], "nullable": True},
      {"type": ["string", "null"], "enum": ["a", None]}),
@@ -64,7 +66,12 @@ SHAPES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
      {"type": "string", "format": "date", "pattern": DATE}),
     ("O", {"type": "string", "format": "byte"},
      {"type": "string", "contentEncoding": "base64", "pattern": BASE64}),
-    ("O", {"type": "string", "format": "uri"}, {"type": "string"}),
+    ("O", {"type": "string", "format": "password"}, {"type": "string"}),
+    ("O", {"type": "integer", "format": "date"}, {"type": "integer"}),
+    ("O", {"type": "number", "format": "int32"},
+     {"type": "integer", "format": "int32", "minimum": -(2**31), "maximum": 2**31 - 1}),
+    ("O", {"type": "integer", "format": "int32", "minimum": 0, "maximum": 2**40},
+     {"type": "integer", "format": "int32", "minimum": 0, "maximum": 2**31 - 1}),
     ("R", {"type": "string", "format": "date", "pattern": "^2"},
      {"type": "string", "format": "date", "pattern": DATE,
       "allOf": [{"pattern": "^2"}, {"pattern": NON_BLANK}]}),
@@ -79,6 +86,37 @@ SHAPES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [
      {"type": "array", "items": {}, "minItems": 1}),
     ("O", {"type": "array", "items": {"type": "string", "nullable": True}, "nullable": True},
      {"type": ["array", "null"], "items": {"type": ["string", "null"]}}),
+    ("R", {"type": "array", "items": {"type": "array", "minItems": 1, "items": {}}},
+     {"type": "array", "items": {"type": "array", "items": {}, "minItems": 1}, "minItems": 1}),
+    ("O", {"type": "array"}, {"type": "array", "items": {}}),
+    # Maps.
+    ("R", {"type": "object"}, {"type": "object", "additionalProperties": {}}),
+    ("O", {"additionalProperties": {"type": "integer", "nullable": True}, "minProperties": 2},
+     {"type": "object", "additionalProperties": {"type": ["integer", "null"]}, "minProperties": 2}),
+    ("O", {"type": "object", "additionalProperties": False},
+     {"type": "object", "additionalProperties": {}, "maxProperties": 0}),
+    # Several types.
+    ("R", {"type": ["string", "array", "null"], "maxItems": 3},
+     {"type": ["string", "array"], "maxItems": 3, "minItems": 1, "pattern": NON_BLANK}),
+    ("O", {"type": ["string", "null"]}, {"type": ["string", "null"]}),
+    ("O", {"type": ["string", "integer", "null"]}, {"type": ["string", "integer", "null"]}),
+    ("O", {"const": 5}, {"enum": [5]}),
+    # allOf.
+    ("O", {"allOf": [{"type": "string", "pattern": "a"}, {"pattern": "b", "maxLength": 4}],
+           "minLength": 1, "maxLength": 9},
+     {"type": "string", "pattern": "a", "allOf": [{"pattern": "b"}], "maxLength": 4,
+      "minLength": 1}),
+    ("O", {"allOf": [{"type": "number", "multipleOf": 4}, {"type": "integer", "multipleOf": 6}]},
+     {"type": "integer", "multipleOf": 12}),
+    ("O", {"allOf": [{"multipleOf": 0.5}, {"multipleOf": 0.75}], "type": "number"},
+     {"type": "number", "multipleOf": 1.5}),
+    ("O", {"allOf": [{"enum": [1, True, "a", None]}, {"enum": ["a", 1.0, True]}]},
+     {"enum": [1, True, "a"]}),
+    ("O", {"allOf": [{"format": "password"}, {"format": "date"}, {"format": "date"},
+                     {"format": "x"}], "type": "string"},
+     {"type": "string", "format": "date", "pattern": DATE}),
+    ("O", {"allOf": [{"uniqueItems": True}, {"uniqueItems": False}], "type": "array", "items": {}},
+     {"type": "array", "items": {}, "uniqueItems": True}),
 ]  # fmt: skip
 
 
@@ -136,7 +174,7 @@ class TestRemoval:
     """Null removes a member in a change, where that is allowed."""
 
     ALLOWED = Edit("interpretation", "allowed_when: never", "allowed_when: optional_in_both")
-    TEXT: dict[str, Any] = {"type": "string"}  # noqa: RUF012 - it is never changed
+    TEXT: dict[str, Any] = {"type": "string"}
 
     def type_of(self, folder: Path, code: str, *more: Edit) -> Any:
         """Return what type a label takes in Letter Change."""
@@ -161,6 +199,15 @@ class TestRemoval:
         assert made["stops"]["items"]["type"] == "object"
         assert made["stops"]["items"]["properties"]["code"]["type"] == "string"
 
+    def test_without_a_type(self, tmp_path: Path) -> None:
+        """A value of any type may be null, also if values are listed."""
+        mutable = Edit("interpretation", "{Parcel: [label]}", "{Parcel: [kind]}")
+        for shape, found in (({}, {}), ({"const": 5}, {"enum": [5, None]})):
+            made = schemas(tmp_path, "O", shape, mutable, self.ALLOWED)["letter-change"]
+            label = made["properties"]["label"]
+            assert label.pop("x-ttrules") == {"cell": "Parcel.label", "requirement": "O"}
+            assert label == found
+
     def test_add(self, tmp_path: Path) -> None:
         """On add there is nothing to remove."""
         made = schemas(tmp_path, "O", self.TEXT, self.ALLOWED)["letter-add"]["properties"]
@@ -170,7 +217,7 @@ class TestRemoval:
 class TestConditions:
     """A condition is one keyword in the object that it relates, wherever its test stands."""
 
-    NOTE: dict[str, Any] = {  # noqa: RUF012 - it is never changed
+    NOTE: dict[str, Any] = {
         "relation": "at_least_one",
         "entity": "Stop",
         "fields": ["code", "sign"],
@@ -178,7 +225,7 @@ class TestConditions:
     WHEN = "    when: {field: weight, of: parent, exists: true}\n"
 
     def test_without_a_test(self, tmp_path: Path) -> None:
-        """Without a test it stands in the object itself."""
+        """Without a test it is in the object itself."""
         made = schemas(tmp_path, "O", {}, Edit("interpretation", self.WHEN, ""))["letter-add"]
         stop = made["properties"]["stops"]["items"]
         assert stop["allOf"] == [
@@ -187,7 +234,7 @@ class TestConditions:
         assert "allOf" not in made
 
     def test_of_parent(self, tmp_path: Path) -> None:
-        """With a test of the parent it stands there, and reaches down into each item."""
+        """With a test of the parent it is in the parent, and applies to each item."""
         made = schemas(tmp_path, "O", {})["letter-add"]
         (rule,) = made["allOf"]
         assert rule["if"] == {"required": ["weight"]}

@@ -49,7 +49,7 @@ def fewer(tmp_path: Path) -> dict[str, bytes]:
 
 
 def held(folder: Path) -> dict[str, bytes]:
-    """Return what stands in a directory."""
+    """Return the files of a directory by name."""
     return {each.name: each.read_bytes() for each in folder.iterdir()}
 
 
@@ -190,7 +190,7 @@ class TestFailure:
     def test_book_last(
         self, files: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """The book comes last: whoever reads it finds the schemas that it names."""
+        """The book is written last, so the schemas that it names exist when it is read."""
         replaced: list[str] = []
         replace = Path.replace
 
@@ -248,7 +248,7 @@ class TestFiles:
         spec = loaded(tmp_path)
         values: dict[str, Any] = {name: getattr(spec, name) for name in Matrix.__slots__}
         (process, *others) = spec.processes
-        book = Process(name=process.name, slug="book", operation=None, value=None)
+        book = Process(name=process.name, slug="book", operation=None)
         with pytest.raises(SpecError) as caught:
             files_of(Matrix(**{**values, "processes": (book, *others)}))
         assert [each.file for each in caught.value.problems] == [spec.source]

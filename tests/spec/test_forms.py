@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 STOP = "place: {type: string}"
 SIZE_ROWS = TEXTS["requirements"].partition("  Size:\n")[2].partition("  Stop")[0]
-SIZE = "    Size:" + TEXTS["openapi"].partition("    Size:")[2].partition("    Stop")[0]
 MOVES = "moves:\n" + TEXTS["lifecycle"].partition("moves:\n")[2].partition("events")[0]
 WHEN = "{field: weight, of: parent, exists: true}"
 
@@ -31,7 +30,7 @@ ROWS: list[tuple[str, str, str, str]] = [
     ("requirements", "null", '["-", "-", R]', '[»~, "-", R]'),
     ("requirements", "a list", "width: [R, R, R]", "width: »R"),
     ("requirements", "a mapping", SIZE_ROWS, "    »[]\n"),
-    ("requirements", "'root'", "matrix: 1\nroot: Parcel", "»matrix: 1"),
+    ("requirements", "either root", "matrix: 1\nroot: Parcel", "»matrix: 1"),
     ("requirements", "1 was expected", "matrix: 1", "matrix: »2"),
     ("requirements", "1 was expected", "matrix: 1", "matrix: »true"),
     ("requirements", "empty", "root: Parcel", 'root: »""'),
@@ -45,7 +44,6 @@ ROWS: list[tuple[str, str, str, str]] = [
     ("requirements", "processes[1]: text", "Letter Change, Box Add]", "»[A], Box Add]"),
     ("interpretation", "1 was expected", "interpretation: 1", "interpretation: »1.5"),
     ("interpretation", "'condition_s'", "conditions:", "»condition_s:"),
-    ("interpretation", "'field'", "  field: kind\n  reason", "  »reason"),
     ("interpretation", "'operation'", "{operation: add, value: box}", "»{value: box}"),
     (
         "interpretation",
@@ -53,7 +51,7 @@ ROWS: list[tuple[str, str, str, str]] = [
         "{operation: add, value: box}",
         "{operation: »delete, value: b}",
     ),
-    ("interpretation", "text", "value: box}", "value: »1}"),
+    ("interpretation", "no value 1", "value: box}", "value: »1}"),
     (
         "interpretation",
         "'when_'",
@@ -66,8 +64,13 @@ ROWS: list[tuple[str, str, str, str]] = [
     ("interpretation", "empty", "processes: [Letter Add]", "processes: »[]"),
     ("interpretation", "empty", "reason: A stop is known by one of them.", 'reason: »""'),
     ("interpretation", "'entity'", "  - entity: Stop\n    fields", "  - »fields"),
-    ("interpretation", "exists, equals, in", WHEN, "»{field: weight}"),
-    ("interpretation", "exists, equals, in", WHEN, "»{field: weight, in: [1], equals: 1}"),
+    ("interpretation", "exactly one of exists", WHEN, "»{field: weight, of: parent}"),
+    (
+        "interpretation",
+        "exactly one of exists",
+        WHEN,
+        "»{field: weight, of: parent, in: [1], equals: 1}",
+    ),
     ("interpretation", "'field'", WHEN, "»{of: parent, equals: 1}"),
     ("interpretation", "'child'", WHEN, "{field: weight, of: »child, equals: 1}"),
     ("interpretation", "true or false", WHEN, "{field: weight, exists: »maybe}"),
@@ -95,33 +98,32 @@ ROWS: list[tuple[str, str, str, str]] = [
     ("lifecycle", "true", "{any: true}", "{any: »false}"),
     ("lifecycle", "more than 1", "{any: true}", "»{any: true, other: true}"),
     ("lifecycle", "empty", "{any: true}", "»{}"),
-    ("openapi", "'3.0'", "openapi: 3.0.3", 'openapi: »"3.0"'),
+    ("openapi", "write 3.0.3", "openapi: 3.0.3", 'openapi: »"3.0"'),
+    ("openapi", "write 3.0.3", "openapi: 3.0.3", "openapi: »3.1"),
+    ("openapi", "'4.0.0'", "openapi: 3.0.3", "openapi: »4.0.0"),
     ("openapi", "'2.0.0'", "openapi: 3.0.3", "openapi: »2.0.0"),
+    ("openapi", "swagger2openapi", "openapi: 3.0.3", '»swagger: "2.0"'),
     ("openapi", "text", 'version: "7"', "version: »7"),
     ("openapi", "'title'", "{title: Parcels, ", "»{"),
-    ("openapi", "'schemas'", "  schemas:\n", "  »shapes:\n"),
-    ("openapi", "a mapping", "    Kind: {", "    Else: »1\n    Kind: {"),
     # What the matrix rules is looked into.
-    ("openapi", "'allOf'", STOP, "place: {type: string, »allOf: []}"),
-    (
-        "openapi",
-        "'required'",
-        "    Size:\n      type: object\n",
-        "    Size:\n      »required: []\n",
-    ),
-    ("openapi", "'array'", "    Size:\n      type: object\n", "    Size:\n      type: »array\n"),
-    ("openapi", "'properties'", SIZE, "    Size:\n      »type: object\n"),
+    ("openapi", "empty", STOP, "place: {type: string, allOf: »[]}"),
+    ("openapi", "a list", "    Size:\n      type: object\n", "    Size:\n      required: »true\n"),
     ("openapi", "'file'", STOP, "place: {type: »file}"),
-    ("openapi", "'items'", STOP, "place: »{type: array}"),
+    ("openapi", "'texts'", STOP, "place: {type: [string, »texts]}"),
+    ("openapi", "empty", STOP, "place: {type: »[]}"),
     ("openapi", "empty", STOP, "place: {enum: »[]}"),
     ("openapi", "a whole number", STOP, "place: {type: string, maxLength: »1.5}"),
     ("openapi", "minimum of 0", STOP, "place: {type: string, maxLength: »-1}"),
     ("openapi", "minimum of 0", STOP, "place: {type: number, multipleOf: »0}"),
     ("openapi", "true or false or a number", STOP, "place: {type: number, exclusiveMinimum: »no_}"),
-    ("openapi", "'other.yaml#/Place'", STOP, "place: {$ref: »other.yaml#/Place}"),
-    ("openapi", "'anyOf'", STOP, "place: {type: array, items: {»anyOf: []}}"),
+    ("openapi", "text", STOP, "place: {description: »1}"),
+    ("openapi", "a mapping", STOP, "place: {type: array, items: »[{type: string}]}"),
+    ("openapi", "empty", STOP, "place: {type: array, items: {anyOf: »[]}}"),
+    # A keyword with a typing error is none that is merely unknown.
+    ("openapi", "'maxLength'", STOP, "place: {type: string, »maxLenght: 5}"),
+    ("openapi", "'additionalProperties'", STOP, "place: {»additionalproperties: false}"),
     # A shape that is referred to is looked into as well.
-    ("openapi", "'not'", "Kind: {type: string,", "Kind: {»not: {}, type: string,"),
+    ("openapi", "empty", "Kind: {type: string, enum: [letter, box]}", "Kind: {enum: »[]}"),
 ]
 
 

@@ -7,6 +7,7 @@ The dialects are those of Rust (the fast engine), of Python (the reference engin
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from random import Random
@@ -18,7 +19,7 @@ from jsonschema_rs import Draft202012Validator, RegexOptions
 from tests.support.small_spec import Edit, loaded
 from ttrules.engines import ReferenceEngine
 from ttrules.spec.compiler import compile_schemas
-from ttrules.spec.shapes import _runs_everywhere
+from ttrules.spec.patterns import NotPortable, portable
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -59,11 +60,45 @@ ACCEPTED = [
     "(^|,)a(,|$)",
 ]
 
+SPACE = r"\t\n\v\f\r \u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000\ufeff"
+
+#: Patterns that are rewritten, and what they become.
+REWRITTEN = {
+    r"^\s$": f"^[{SPACE}]$",
+    r"^\S$": f"^[^{SPACE}]$",
+    r"^[\s,]$": f"^[{SPACE},]$",
+    r"^[\S]$": f"^[^{SPACE}]$",
+    r"^[^\S]$": f"^[{SPACE}]$",
+    r"^[\s\S]$": r"^[\d\D]$",
+    r"^[\S\s]$": r"^[\d\D]$",
+    r"a\-b\@c\_\ ": "a-b@c_ ",
+    r"^[\w\-\.]$": r"^[\w\-\.]$",
+    r"^[\@\:\#-\&]$": "^[@:#-&]$",
+    "(?<a>b)": "(b)",
+    "(?P<a>b)": "(b)",
+    "(?i)^ab$": "^[aA][bB]$",
+    "(?i)^[c-f_]$": "^[c-fC-F_]$",
+    "(?i)^[^Y-c]$": "^[^Y-cA-Cy-z]$",
+    r"(?i)\d\x41\.é": r"\d\x41\.[éÉ]",
+}
+
+#: What a message names of a pattern, and what it tells to write.
+ADVICE = {
+    r"a\b": (r"\b", "(?:^|[^A-Za-z0-9_])"),
+    r"\p{L}+": (r"\p{L}", "[A-Za-z]"),
+    r"^a\Z": (r"\Z", "$"),
+    r"\Aa": (r"\A", "^"),
+    "a(?=b)": ("(?=", "allOf"),
+    "a(?<!b)": ("(?<!", "allOf"),
+    "(?i:a)": ("(?i:", "[Aa]"),
+    r"x[\S ]": (r"[\S ]", r"\S"),
+    "a{": ("{", r"\{"),
+    r"(a)\1": (r"\1", "refers"),
+    "*": ("*", "ECMA-262"),
+}
+
 #: Patterns that are refused, and why.
 REFUSED = {
-    r"\s": "what is white space differs",
-    r"\S": "what is white space differs",
-    r"[\s]": "what is white space differs",
     r"\b": "what is a word differs",
     r"[\b]": "a backspace in one dialect",
     r"\B": "what is a word differs",
@@ -77,10 +112,7 @@ REFUSED = {
     r"\cA": "unknown to two dialects",
     r"\a": "unknown to ECMA-262",
     r"\e": "unknown to Python",
-    r"\-": "escaped in classes only",
-    r"\ ": "nothing to escape",
     r"\é": "nothing to escape",
-    r"\_": "nothing to escape",
     "\\": "nothing is escaped",
     r"\x4": "too short",
     r"\u014": "too short",
@@ -92,11 +124,8 @@ REFUSED = {
     "(?!a)": "linear time cannot look ahead",
     "(?<=a)": "linear time cannot look behind",
     "(?<!a)": "linear time cannot look behind",
-    "(?i)a": "flags differ",
     "(?i:a)": "flags differ",
     "(?x) a": "flags differ",
-    "(?P<a>b)": "unknown to ECMA-262",
-    "(?<a>b)": "unknown to Python",
     "(?#a)": "known to Python only",
     "(?>a)": "unknown to Rust and ECMA-262",
     "a*+": "possessive in one dialect",
@@ -175,7 +204,7 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     """Give patterns as they are once compiled: the accepted ones, and random ones."""
     draw = Random(7)
     made = ("".join(draw.choices(BITS, k=draw.randint(1, 7))) for _ in range(3_000))
-    patterns = [*ACCEPTED, *filter(_runs_everywhere, made)]
+    patterns = [*ACCEPTED, *REWRITTEN, *filter(is_portable, made)]
     assert len(patterns) > 300
     folder = tmp_path_factory.mktemp("spec")
     members = "".join(
@@ -195,16 +224,51 @@ def compiled(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return [stop[f"p{number}"]["pattern"] for number in range(len(patterns))]
 
 
+def is_portable(pattern: str) -> bool:
+    """Return whether a pattern may stand in a shape."""
+    try:
+        portable(pattern)
+    except NotPortable:
+        return False
+    return True
+
+
 @pytest.mark.parametrize("pattern", ACCEPTED)
 def test_accepted(pattern: str) -> None:
-    """What all dialects share may stand in a shape."""
-    assert _runs_everywhere(pattern)
+    """What all dialects share may stand in a shape, as it is but for the dot."""
+    assert portable(pattern) == pattern or "." in pattern
+
+
+@pytest.mark.parametrize("pattern", REWRITTEN)
+def test_rewritten(pattern: str) -> None:
+    """What all dialects can express is rewritten, and the result is left alone."""
+    assert portable(pattern) == REWRITTEN[pattern]
+    assert portable(REWRITTEN[pattern]) == REWRITTEN[pattern]
+
+
+@pytest.mark.parametrize("pattern", ADVICE)
+def test_advice(pattern: str) -> None:
+    """The part that is refused is named, with what to write."""
+    part, advice = ADVICE[pattern]
+    with pytest.raises(NotPortable) as caught:
+        portable(pattern)
+    assert caught.value.part == part
+    assert advice in caught.value.advice
+
+
+def test_upper_and_lower_case() -> None:
+    """Without regard to case means that of letters, as Python has it."""
+    for pattern in [each for each in REWRITTEN if each.startswith("(?i)")]:
+        for text in [*TEXTS, *"abcdefABCDEFxyzXYZ_", "ab", "aB", "AB", "1A.É", "1A.é"]:
+            ours = re.search(REWRITTEN[pattern], text, re.ASCII)
+            theirs = re.search(pattern.replace(r"\d", "[0-9]"), text)
+            assert bool(ours) is bool(theirs), (pattern, text)
 
 
 @pytest.mark.parametrize("pattern", REFUSED)
 def test_refused(pattern: str) -> None:
     """What one dialect reads in another way, or not at all, may not."""
-    assert not _runs_everywhere(pattern)
+    assert not is_portable(pattern)
 
 
 def fast(pattern: str) -> list[bool]:
@@ -224,8 +288,8 @@ def test_engines_agree(compiled: list[str]) -> None:
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node")
 def test_other_validators_agree(compiled: list[str]) -> None:
     """So does an engine of ECMA-262, in the mode that JSON Schema asks for."""
-    ran = subprocess.run(  # noqa: S603 - our own script
-        ["node", "-e", NODE],  # noqa: S607 - wherever it is
+    ran = subprocess.run(
+        ["node", "-e", NODE],
         input=json.dumps([compiled, TEXTS]),
         capture_output=True,
         check=True,

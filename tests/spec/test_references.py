@@ -20,6 +20,29 @@ CHANGE = "\n    »Box Ad: {operation: change, value: box}"
 STATES = "state: {type: string, enum: [posted, lost, found]}"
 WHEN = "{field: weight, of: parent, exists: true}"
 
+#: What the message names, and the test of a condition on stops.
+TESTS: list[tuple[str, str]] = [
+    ("exactly one of exists, equals", "»{field: kind, of: root}"),
+    ("'lettre'; did you mean 'letter'?", "{field: kind, of: root, equals: »lettre}"),
+    ("'lettre'; did you mean 'letter'?", "{field: kind, of: root, not_equals: »lettre}"),
+    ("'bax'; did you mean 'box'?", "{field: kind, of: root, in: [letter, »bax]}"),
+    ("'bax'; did you mean 'box'?", "{field: kind, of: root, not_in: [»bax]}"),
+    ("no value 1", "{field: kind, of: root, equals: »1}"),
+    ('write "1" in quotes', "{field: place, equals: »1}"),
+    ('write "true" in quotes', "{field: place, equals: »true}"),
+    ("write 7 without quotes", '{field: weight, of: parent, equals: »"7"}'),
+    ("no value 'heavy'", "{field: weight, of: parent, equals: »heavy}"),
+    ("pattern", "{field: label, of: parent, equals: »low}"),
+    ("stops is a list: write contains", "{field: stops, of: root, »equals: x}"),
+    ("stops is a list: write contains", "{field: stops, of: root, »in: [x]}"),
+    ("kind is not a list: write equals", "{field: kind, of: root, »contains: box}"),
+    ("kind is not a list: write not_equals", "{field: kind, of: root, »not_contains: box}"),
+    ("size is an object: write exists", "{field: size, of: root, equals: »x}"),
+    ("objects of Stop", "{field: stops, of: root, contains: »x}"),
+    ("'plac'; did you mean 'place'?", "{field: stops, of: root, contains: {»plac: x}}"),
+    ('write "1" in quotes', "{field: stops, of: root, contains: {place: »1}}"),
+]
+
 #: How a list that only grows, and what its new items get, can stand before another section.
 SECTION = "immutable: {"
 GROWS = "append_only: {fields: {Parcel: [stops]}, reason: x, defaults: "
@@ -90,6 +113,69 @@ def test_interpretation(says: str, old: str, new: str, tmp_path: Path) -> None:
     assert says in found.messages[0]
 
 
+@pytest.mark.parametrize(("says", "test"), TESTS)
+def test_tests(says: str, test: str, tmp_path: Path) -> None:
+    """A test that could never be true, or never false, is told at its value, with a suggestion."""
+    found = refused(tmp_path, Edit("interpretation", WHEN, test))
+    assert found.told == found.marked
+    assert says in found.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says", "test"),
+    [
+        ("place: {type: string}", "place: {type: string, format: date}", "no value 'x'", "»x"),
+        ("place: {type: string}", "place: {type: string, maxLength: 2}", "maxLength", "»long"),
+        ("place: {type: string}", "place: {type: integer, maximum: 9}", "(maximum)", "»10"),
+        ("place: {type: string}", "place: {type: boolean}", "true without", '»"true"'),
+        ("place: {type: string}", "place: {}", "", "anything"),
+    ],
+)
+def test_values_of_tests(old: str, new: str, says: str, test: str, tmp_path: Path) -> None:
+    """A value is compared with the whole shape of the field: type, format, size and range."""
+    edits = (
+        Edit("openapi", old, new),
+        Edit("interpretation", WHEN, f"{{field: place, equals: {test}}}"),
+    )
+    if not says:
+        assert loaded(tmp_path, *edits).conditions
+        return
+    found = refused(tmp_path, *edits)
+    assert found.told == found.marked
+    assert says in found.messages[0]
+
+
+def test_lists_of_texts(tmp_path: Path) -> None:
+    """A list of plain values contains a value, not an object; lists below items are not tested."""
+    lists = Edit(
+        "openapi",
+        "place: {type: string}",
+        "place: {type: array, items: {type: string, enum: [a, b]}}",
+    )
+    field = Edit("interpretation", "fields: [place, code], reason", "fields: [code], reason")
+    right = Edit("interpretation", WHEN, "{field: place, contains: b}")
+    assert loaded(tmp_path, lists, field, right).conditions
+    for test, says in (
+        ("{field: place, contains: »{a: b}}", "no objects"),
+        ("{field: place, contains: »c}", "no value 'c'"),
+        ("{field: stops, of: root, contains: {»place: a}}", "not a single value"),
+    ):
+        found = refused(tmp_path, lists, field, Edit("interpretation", WHEN, test))
+        assert found.told == found.marked
+        assert says in found.messages[0]
+
+
+def test_optional_of_plain_pd(tmp_path: Path) -> None:
+    """Under a test, optional needs a code that tells what the field is otherwise."""
+    edits = (
+        Edit("interpretation", "[code, sign]", "[code]"),
+        Edit("interpretation", "at_least_one", "»optional"),
+    )
+    found = refused(tmp_path, *edits)
+    assert found.told == found.marked
+    assert "R/PD" in found.messages[0]
+
+
 @pytest.mark.parametrize(("says", "old", "new"), LIFECYCLES)
 def test_lifecycle(says: str, old: str, new: str, tmp_path: Path) -> None:
     """What a lifecycle names wrongly is told once, at its place, with its name."""
@@ -113,6 +199,28 @@ def test_defaults(says: str, old: str, new: str, tmp_path: Path) -> None:
     found = refused(tmp_path, Edit(name, old, new), wrong)
     assert found.told == found.marked
     assert says in found.messages[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (
+            '{$ref: "#/components/schemas/Stop"}',
+            "{oneOf: [{type: string}, {$ref: '#/components/schemas/Stop'}]}",
+        ),
+        (
+            '{$ref: "#/components/schemas/Stop"}',
+            "{type: array, items: {$ref: '#/components/schemas/Stop'}}",
+        ),
+        ("    Stop:\n      type: object", "    Stop:\n      type: object\n      nullable: true"),
+    ],
+)
+def test_growing_values(old: str, new: str, tmp_path: Path) -> None:
+    """A list of more than objects cannot be append-only."""
+    wrong = Edit("interpretation", *grows("{Parcel: [»stops]}"))
+    found = refused(tmp_path, Edit("openapi", old, new), wrong)
+    assert found.told == found.marked
+    assert "stops is not a list of objects" in found.messages[0]
 
 
 def test_growing(tmp_path: Path) -> None:
@@ -152,8 +260,8 @@ class TestSelection:
         """Listed values that are no text choose nothing, and are not offered."""
         found = refused(
             tmp_path,
-            Edit("openapi", "enum: [letter, box]", "enum: [letter, 7, null]"),
-            Edit("interpretation", "value: box", 'value: »"7"'),
+            Edit("openapi", "enum: [letter, box]", "enum: [letter, null]"),
+            Edit("interpretation", "value: box", 'value: »"nul"'),
         )
         assert found.told == found.marked
         assert "mean" not in found.messages[0]
@@ -229,10 +337,90 @@ class TestConditions:
             Edit("interpretation", "[code, sign]", "[code]"),
             Edit("interpretation", "at_least_one", "optional"),
             Edit("interpretation", "    processes: [Letter Add]\n", ""),
+            Edit("interpretation", f"    when: {WHEN}\n", ""),
         )
         (condition,) = spec.conditions
         assert condition.processes == ("Letter Add", "Letter Change")
-        assert condition.when == When(of="parent", field="weight", test="exists", value=True)
+        assert condition.when is None
+
+    def test_optional_under_a_test(self, tmp_path: Path) -> None:
+        """With a test, it is the code that tells what the field is where the test is false."""
+        codes = Edit("requirements", "code: [PD, PD, O]", "code: [R/PD, O/PD, P/PD]")
+        spec = loaded(
+            tmp_path,
+            codes,
+            Edit("interpretation", "[code, sign]", "[code]"),
+            Edit("interpretation", "at_least_one", "optional"),
+            Edit("interpretation", "    processes: [Letter Add]\n", ""),
+        )
+        assert [(each.relation, each.fields, each.processes) for each in spec.conditions] == [
+            ("required", ("code",), ("Letter Add",)),
+            ("prohibited", ("code",), ("Letter Change", "Box Add")),
+        ]
+        absent = When(of="parent", field="weight", test="exists", value=False)
+        assert {each.when for each in spec.conditions} == {absent}
+
+    def test_each_field(self, tmp_path: Path) -> None:
+        """Required and prohibited apply to each field, in the processes in which it is PD."""
+        spec = loaded(
+            tmp_path,
+            Edit("requirements", "code: [PD, PD, O]", "code: [PD, O, O]"),
+            Edit("interpretation", "at_least_one", "required"),
+            Edit("interpretation", "    processes: [Letter Add]\n", ""),
+        )
+        assert [(each.relation, each.fields, each.processes) for each in spec.conditions] == [
+            ("required", ("code",), ("Letter Add",)),
+            ("required", ("sign",), ("Letter Add", "Letter Change")),
+        ]
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("at_least_one, when: {field: weight, of: parent, equals: 1}",
+             "at_least_one, when: {field: weight, of: parent, in: [1]}"),
+            ("if_then_any", "if_then_any"),
+            ("required", "required, when: {field: place, not_equals: x}"),
+            ("required, when: {field: place, not_equals: x}",
+             "required, when: {field: place, of: self, not_in: [x]}"),
+            ("prohibited, when: {field: size, of: root, exists: true}",
+             "prohibited, when: {field: size, of: root, exists: true}"),
+            ("optional", "optional"),
+            ("required, when: {field: stops, of: root, contains: {place: x, code: y}}",
+             "required, when: {field: stops, of: root, contains: {code: y, place: x}}"),
+        ],
+    )  # fmt: skip
+    def test_twice(self, one: str, other: str, tmp_path: Path) -> None:
+        """The same condition twice is refused, also if it is written differently."""
+        text = TEXTS["interpretation"]
+        section = text[text.index("conditions:") : text.index("unsupported:")]
+        first = (
+            f"conditions:\n  - {{entity: Stop, fields: [code, sign], reason: x, relation: {one}}}"
+        )
+        entry = (
+            "entity: Stop, fields: [sign, code], reason: y, processes: [Letter Change], relation:"
+        )
+        if one == "if_then_any":
+            entry = entry.replace("sign, code", "code, sign")
+        edits = Edit("interpretation", section, f"{first}\n  - »{{{entry} {other}}}\n")
+        if "not_equals" in other and "when" not in one:  # a test more is another condition
+            loaded(tmp_path, Edit("interpretation", section, edits.new.replace("»", "")))
+            return
+        found = refused(tmp_path, edits)
+        assert found.told == found.marked
+        assert "conditions[0]" in found.messages[0]
+
+    def test_not_twice(self, tmp_path: Path) -> None:
+        """Conditions in different processes, or with another first field, are not the same."""
+        text = TEXTS["interpretation"]
+        section = text[text.index("conditions:") : text.index("unsupported:")]
+        entries = (
+            "fields: [code, sign], relation: if_then_any, processes: [Letter Add]",
+            "fields: [code, sign], relation: if_then_any, processes: [Letter Change]",
+            "fields: [sign, code], relation: if_then_any, processes: [Letter Add]",
+        )
+        lines = [f"  - {{entity: Stop, reason: x, {each}}}\n" for each in entries]
+        spec = loaded(tmp_path, Edit("interpretation", section, "conditions:\n" + "".join(lines)))
+        assert len(spec.conditions) == 3
 
     def test_where_it_binds(self, tmp_path: Path) -> None:
         """A condition binds in the listed processes where one of its fields is PD."""

@@ -21,8 +21,6 @@ import pytest
 from sqlalchemy import create_engine, text
 
 import server.api.tickets
-from server import documents
-from server.api import events as event_operations
 from server.api.hrefs import Hrefs
 from server.api.http import JSON_PATCH, Request
 from server.api.ticket_events import Events
@@ -30,13 +28,13 @@ from server.api.tickets import Tickets
 from server.problems import ApiError
 from server.retry import Decision, Outcome
 from server.storage import operators, outbox
-from server.storage import tickets as ticket_rows
 from server.storage.database import Database
+from server.storage.tickets import TicketRows
 from server.validation import Validation
 from tests.support.databases import postgresql
-from tests.support.servers import complaint
+from tests.support.profiles import OPERATOR, PROVIDER, SHIPPED
+from tests.support.tickets import complaint
 from tests.support.turns import START, UNTIL, claim, enqueue, operator, rows, subscribe
-from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterator
@@ -45,7 +43,6 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.postgres
 
-SHAPES = documents.load()["components"]["schemas"]
 MOMENT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
@@ -55,10 +52,18 @@ class Process:
     def __init__(self, url: str) -> None:
         self.store = Database(url).open()
         self.validation = Validation()
-        events = Events(shipped().matrix.lifecycle, SHAPES)
-        common = (events, lambda: None, self.validation, Hrefs("", "/api"))
-        self.tickets = Tickets(self.store, shipped(), *common)
-        self.all = Tickets(self.store, event_operations.book(), *common, by="provider")
+        self.tickets, self.all = (
+            Tickets(
+                self.store,
+                SHIPPED,
+                side,
+                events=Events(SHIPPED),
+                wake=lambda: None,
+                validation=self.validation,
+                hrefs=Hrefs("", SHIPPED),
+            )
+            for side in (OPERATOR, PROVIDER)
+        )
 
     def close(self) -> None:
         """Let all go."""
@@ -108,7 +113,7 @@ class Site:
 @pytest.fixture(scope="module")
 def url() -> str:
     """Give the address of a database."""
-    address = postgresql().replace("postgresql://", "postgresql+psycopg://")
+    address = postgresql("+psycopg")
     store = Database(address)
     store.migrate()
     store.close()
@@ -127,7 +132,7 @@ def site(url: str) -> Iterator[Site]:
 @pytest.fixture
 def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Give what lets the second process do something just before the first one stores a change."""
-    real = ticket_rows.update
+    real = TicketRows.update
 
     def arrange(do: Callable[[], Coroutine[Any, Any, Any]]) -> None:
         todo = [do]
@@ -137,7 +142,7 @@ def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
                 asyncio.run(todo.pop()())
             return real(*arguments)
 
-        monkeypatch.setattr(ticket_rows, "update", update)
+        monkeypatch.setattr(TicketRows, "update", update)
 
     return arrange
 

@@ -16,7 +16,7 @@ from server.delivery.worker import TOGETHER
 from server.retry import STEPS, Outcome
 from server.storage import outbox
 from server.storage.tables import content, document
-from server.storage.tables import ticket as tickets
+from tests.support.oracle import FINAL
 from tests.support.turns import (
     MASTER,
     NAME,
@@ -229,7 +229,7 @@ def test_again_after_failure(
 
 
 def test_fair(turning: Turning, store: Database, one: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever has much to be sent, and does not answer, leaves room for others."""
+    """An operator with many events, whose listener does not answer, leaves room for others."""
     two = operator(store, "two")
     subscribe(store, two, url="https://two.example/")
     for number in range(3 * TOGETHER):
@@ -265,14 +265,14 @@ def test_forgotten(turning: Turning, store: Database, one: str) -> None:
 @pytest.mark.parametrize("days", [0, 30])
 def test_tickets_kept(store: Database, one: str, days: int) -> None:
     """Tickets in a final status are deleted so many days after their last change; 0 keeps all."""
-    turning = Turning(store, config=Config(tickets_kept=days))
-    statuses = ("closed", "cancelled", "rejected", "resolved", "submitted")
+    turning, tickets = Turning(store, config=Config(tickets_kept=days)), store.rows.table
+    statuses = (*FINAL, "resolved", "submitted")
     moments = {"old": START - 30 * DAY * SECOND - 1, "new": START - 30 * DAY * SECOND}
 
     def fill(connection: Connection) -> None:
         """Insert tickets of each status, old ones and new ones, and many of one status."""
         made = [(f"{status}-{age}", status, age) for status in statuses for age in moments]
-        made += [(f"many-{number}", "closed", "old") for number in range(250)]
+        made += [(f"many-{number}", FINAL[0], "old") for number in range(250)]
         for number, status, age in made:
             row = {"operator": one, "id": number, "version": 1, "status": status}
             connection.execute(insert(tickets).values({**row, "lastUpdate": moments[age]}))
@@ -283,7 +283,7 @@ def test_tickets_kept(store: Database, one: str, days: int) -> None:
     turning.delivery._purged -= 3_600
     turning.turn()
     turning.turn()
-    gone = {"closed-old", "cancelled-old", "rejected-old"} if days else set()
+    gone = {f"{status}-old" for status in FINAL} if days else set()
     kept = {f"{status}-{age}" for status in statuses for age in moments} - gone
     kept |= set() if days else {f"many-{number}" for number in range(250)}
     with store._reading.connect() as connection:

@@ -17,7 +17,7 @@ from server.storage.database import Database, NotMigrated
 from server.storage.migrations import MIGRATIONS, version_of
 from server.storage.sqlite_file import Locked
 from server.storage.tables import TABLES, content, schema_version
-from tests.support.databases import DATABASES, postgresql
+from tests.support.databases import postgresql
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,23 +26,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 NEWEST = len(MIGRATIONS)
-
-
-@pytest.fixture(params=DATABASES)
-def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Give the address of an empty database, of each kind in turn."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/t.db"
-    return postgresql().replace("postgresql://", "postgresql+psycopg://")
-
-
-@pytest.fixture
-def store(address: str) -> Iterator[Database]:
-    """Give a store that is open."""
-    made = Database(address)
-    made.migrate()
-    yield made.open()
-    made.close()
 
 
 class Held:
@@ -157,7 +140,7 @@ class TestAway:
     @pytest.fixture
     def shared(self) -> Iterator[Database]:
         """Give a store on PostgreSQL that is open."""
-        made = Database(postgresql().replace("postgresql://", "postgresql+psycopg://"))
+        made = Database(postgresql("+psycopg"))
         made.migrate()
         yield made.open()
         made.close()
@@ -189,7 +172,7 @@ class TestAway:
         assert shared.submit(writing("b")).result(30) == "b"
 
     def test_unavailable(self, shared: Database) -> None:
-        """Whoever asks in the meantime is told to try again."""
+        """A job that is submitted in the meantime fails with an error that asks to try again."""
 
         def away(connection: Connection) -> None:
             end(shared, connection.scalar(text("SELECT pg_backend_pid()")) or 0)
@@ -339,7 +322,7 @@ class TestOpening:
     @pytest.mark.postgres
     def test_at_once(self) -> None:
         """Of processes that migrate a shared database at the same time one does."""
-        address = postgresql().replace("postgresql://", "postgresql+psycopg://")
+        address = postgresql("+psycopg")
         stores = [Database(address) for _ in range(4)]
         with ThreadPoolExecutor(4) as pool:
             done = sorted(pool.map(Database.migrate, stores))
@@ -353,7 +336,7 @@ class TestOpening:
     @pytest.mark.postgres
     def test_shared(self) -> None:
         """A shared database that is at no schema, or an older one, is not opened."""
-        address = postgresql().replace("postgresql://", "postgresql+psycopg://")
+        address = postgresql("+psycopg")
         made = Database(address)
         with pytest.raises(NotMigrated) as not_migrated:
             made.open()

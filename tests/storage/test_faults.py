@@ -26,7 +26,8 @@ from server.storage.database import Database
 from server.storage.faults import FAULTS, Outage, Replaced, fault_of
 from server.storage.sqlite_file import Locked, SQLiteFile
 from tests.support.databases import postgresql, postgresql_server
-from tests.support.servers import complaint, serving
+from tests.support.servers import serving
+from tests.support.tickets import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -182,7 +183,8 @@ class TestSQLite:
                     recovers(running, number)
             if how == "read-only":
                 assert run("mount", "-o", "remount,ro", str(disk)).returncode == 0
-                settings = {**os.environ, "TTR_DATABASE_URL": f"sqlite:///{disk}/t.db"}
+                database = f"sqlite:///{disk}/t.db"
+                settings = {**os.environ, "TTR_DATABASE_URL": database, "TTR_PORT": "0"}
                 ended = run(sys.executable, "-m", "server", "serve", env=settings)
                 assert (ended.returncode, ended.stdout) == (2, "")
                 assert len(ended.stderr.splitlines()) == 1
@@ -344,7 +346,7 @@ class TestPostgreSQL:
 
     def test_row_later(self) -> None:
         """A change that met a locked row is made once the row is free."""
-        address = postgresql().replace("postgresql://", "postgresql+psycopg://")
+        address = postgresql("+psycopg")
         store = Database(address)
         store.migrate()
         store.open()
@@ -363,9 +365,7 @@ class TestPostgreSQL:
 
 def run(*command: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(  # noqa: S603 - our own words
-        command, env=env, check=False, capture_output=True, text=True, timeout=60
-    )
+    return subprocess.run(command, env=env, check=False, capture_output=True, text=True, timeout=60)
 
 
 def fill_up(disk: Path) -> None:
@@ -398,7 +398,7 @@ def children_of(process: int) -> list[int]:
     return [int(each) for each in told.split()]
 
 
-class Driver(Exception):  # noqa: N818 - a driver's
+class Driver(Exception):
     """An error of a driver, with the code that it gives."""
 
     def __init__(self, **codes: object) -> None:
@@ -432,7 +432,7 @@ class TestFaults:
         ],
     )
     def test_kinds(self, error: Exception, fault: str | None) -> None:
-        """An error of ours is none."""
+        """An error in our own code is not a database fault."""
         assert fault_of(error) == fault
         assert fault is None or fault in FAULTS
 

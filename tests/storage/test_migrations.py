@@ -54,7 +54,7 @@ def first(address: str) -> None:
         for name, row in ROWS.items():
             names = [f'"{column}"' for column in row]
             places = [f":{column}" for column in row]
-            said = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({', '.join(places)})"  # noqa: S608
+            said = f"INSERT INTO {name} ({', '.join(names)}) VALUES ({', '.join(places)})"  # noqa: S608 - our own words
             connection.execute(text(said), row)
     engine.dispose()
 
@@ -110,7 +110,8 @@ def test_kept(address: str) -> None:
     def look(connection: Connection) -> None:
         """Hold each row against what was there."""
         for name, row in ROWS.items():
-            found = dict(connection.execute(select(TABLES.tables[name])).mappings().one())
+            table = store.rows.table if name == "ticket" else TABLES.tables[name]
+            found = dict(connection.execute(select(table)).mappings().one())
             expected = {**row, "version": len(MIGRATIONS)} if name == "schema_version" else row
             assert found.items() >= expected.items()
         (operator,) = operators.everyone(connection)
@@ -145,5 +146,5 @@ def test_fails(address: str) -> None:
 
 def test_rows_of_all() -> None:
     """The rows of these tests are of every table of version 1."""
-    new = {"event"}
+    new = {"event", "profile"}
     assert ROWS.keys() == TABLES.tables.keys() - new

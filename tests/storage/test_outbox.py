@@ -179,7 +179,7 @@ class TestSettle:
 
 
 class TestStale:
-    """Whoever is late says nothing any more."""
+    """A result that arrives after its claim has expired is ignored."""
 
     @pytest.mark.parametrize("fate", ["delivered", "again", "dead", "gone"])
     @pytest.mark.parametrize("by", ["v", "w"])
@@ -274,7 +274,7 @@ class TestOrder:
 
 
 def test_rolled_back(store: Database, one: str) -> None:
-    """An event of a change that is not made is none."""
+    """A change that is rolled back raises no event."""
 
     def job(connection: Connection) -> None:
         """Raise an event, and fail."""
@@ -294,7 +294,7 @@ def test_stats(store: Database, one: str) -> None:
     now = store.read_now(outbox.clock)
     for ticket in ("t1", "t2", "t3"):
         enqueue(store, one, ticket, 2)
-    text = f"UPDATE event SET raised = {now - 90 * SECOND} WHERE ticket = 't1'"  # noqa: S608
+    text = f"UPDATE event SET raised = {now - 90 * SECOND} WHERE ticket = 't1'"  # noqa: S608 - our own words
     store.submit(lambda c: c.exec_driver_sql(text)).result(30)
     first, second, _ = claim(store, START, until=UNTIL)
     depth = store.read_now(outbox.depth)

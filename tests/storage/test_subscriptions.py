@@ -48,7 +48,7 @@ class TestTogether:
     @pytest.fixture
     def address(self) -> str:
         """Give the address of an empty database that can be shared."""
-        return postgresql().replace("postgresql://", "postgresql+psycopg://")
+        return postgresql("+psycopg")
 
     def test_concurrent_claims_do_not_overlap(
         self, store: Database, other: Database, one: str

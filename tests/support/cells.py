@@ -1,4 +1,4 @@
-"""Where the cells of the matrix stand in payloads, as the shapes of the spec say it.
+"""Where the cells of the matrix are in payloads, according to the shapes of the spec.
 
 `place` makes a valid payload and puts the owner of a cell into it; `places` finds the cells that a
 payload already holds; `stored` is a ticket as a server keeps it. All is read from the spec's YAML
@@ -12,6 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tests.support.oracle import MATRIX, PROCESSES, shape_of
+from tests.support.payloads import plain
 from ttrules.examples.generate import Extent, example
 from ttrules.rulebook import shipped
 
@@ -126,17 +127,11 @@ def sample(entity: str, process: str) -> dict[str, Any]:
 
 def value_for(entity: str, field: str, process: str) -> Any:
     """Return a value of a field's type, with what it needs inside."""
-    shape = shape_of(entity, field)
-    if field == "ticketType":
-        return process.rpartition(" ")[0].replace(" ", "_")
-    if "enum" in shape:
-        return shape["enum"][0]
-    if shape.get("format") in {"date-time", "byte"}:
-        return {"date-time": "2026-03-01T09:00:00Z", "byte": "QUJD"}[shape["format"]]
+    shape = shape_of(entity, field, PROCESSES.index(process))
     if "entity" in shape:
         made = sample(shape["entity"], process)
         return [made] if shape["type"] == "array" else made
-    return {"integer": 5, "number": 1.5}.get(shape.get("type", "string"), "some text")
+    return shape["enum"][0] if "enum" in shape else plain(shape)
 
 
 def places(

@@ -7,20 +7,27 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import pytest
 import yaml
 from click.testing import CliRunner
 
+from tests.support.tickets import complaint
 from ttrules.cli.main import cli
-from ttrules.examples.generate import example
-from ttrules.rulebook import Rulebook, shipped
+from ttrules.rulebook import Rulebook
 from ttrules.spec.directory import files_of, publish
 from ttrules.spec.load import load_spec
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 #: The spec files of another API than the shipped one: a water works and its eight processes.
 OTHER = Path(__file__).parents[1] / "cases" / "other"
+OTHER_MATRIX = yaml.safe_load((OTHER / "requirements.yaml").read_bytes())
+NAMES = ("openapi", "requirements", "interpretation", "lifecycle")
+#: The options that name these files.
+FILES = [part for name in NAMES for part in (f"--{name}", str(OTHER / f"{name}.yaml"))]
 
 
 class Ran(NamedTuple):
@@ -62,7 +69,7 @@ def ttrules() -> Run:
 
     def ran(*args: str | Path, stdin: bytes = b"", **env: str) -> Ran:
         """Run it there."""
-        result = subprocess.run(  # noqa: S603 - the program under test
+        result = subprocess.run(
             [sys.executable, "-m", "ttrules", *map(str, args)],
             input=stdin,
             capture_output=True,
@@ -93,7 +100,7 @@ def other_book(other: Path) -> Rulebook:
 @pytest.fixture
 def ticket() -> dict[str, Any]:
     """Give a new Complaint that meets every rule."""
-    return example(shipped(), "complaint-add", "minimal")
+    return complaint()
 
 
 @pytest.fixture
@@ -131,6 +138,41 @@ class File(Protocol):
     def __call__(self, name: str, content: object) -> Path: ...
 
 
+def write_spec(
+    folder: Path,
+    shapes: dict[str, dict[str, Any]],
+    rows: dict[str, dict[str, list[str]]],
+    processes: tuple[str, ...],
+    *,
+    root: str = "Order",
+    **interpretation: Any,
+) -> dict[str, Path]:
+    """Write the spec files of a made-up API, and return their paths by name."""
+    files = {
+        "openapi": {
+            "openapi": "3.0.3",
+            "info": {"title": "Orders", "version": "7"},
+            "paths": {},
+            "components": {
+                "schemas": {
+                    name: {"type": "object", "properties": members}
+                    for name, members in shapes.items()
+                }
+            },
+        },
+        "requirements": {
+            "matrix": 1,
+            "root": root,
+            "processes": list(processes),
+            "entities": rows,
+        },
+        "interpretation": {"interpretation": 1, **interpretation},
+    }
+    for name, value in files.items():
+        (folder / f"{name}.yaml").write_text(json.dumps(value), encoding="utf-8")
+    return {name: folder / f"{name}.yaml" for name in files}
+
+
 @pytest.fixture
 def spec(tmp_path: Path) -> Spec:
     """Give what writes spec files of a made-up API, and returns the options that name them."""
@@ -144,32 +186,8 @@ def spec(tmp_path: Path) -> Spec:
         **interpretation: Any,
     ) -> list[str]:
         """Write the files of one API."""
-        files = {
-            "openapi": {
-                "openapi": "3.0.3",
-                "info": {"title": "Orders", "version": "7"},
-                "paths": {},
-                "components": {
-                    "schemas": {
-                        name: {"type": "object", "properties": members}
-                        for name, members in shapes.items()
-                    }
-                },
-            },
-            "requirements": {
-                "matrix": 1,
-                "root": root,
-                "processes": list(processes),
-                "entities": rows,
-            },
-            "interpretation": {"interpretation": 1, **interpretation},
-        }
-        options = []
-        for name, value in files.items():
-            path = tmp_path / f"{name}.yaml"
-            path.write_text(yaml.safe_dump(value, sort_keys=False), encoding="utf-8")
-            options += [f"--{name}", str(path)]
-        return options
+        paths = write_spec(tmp_path, shapes, rows, processes, root=root, **interpretation)
+        return [part for name, path in paths.items() for part in (f"--{name}", str(path))]
 
     return written
 
@@ -186,3 +204,12 @@ class Spec(Protocol):
         root: str = ...,
         **interpretation: Any,
     ) -> list[str]: ...
+
+
+def rows_of(matrix: Mapping[str, Any]) -> list[tuple[str, str, list[str]]]:
+    """Return the rows of a matrix as it is written by hand."""
+    return [
+        (entity, field, codes)
+        for entity, fields in matrix["entities"].items()
+        for field, codes in fields.items()
+    ]

@@ -17,19 +17,42 @@ from server.storage.database import Database
 from tests.support.turns import operator, subscribe
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 #: Both kinds of database, for `pytest.fixture(params=...)` and `pytest.mark.parametrize`.
 DATABASES: Final = ("sqlite", pytest.param("postgresql", marks=pytest.mark.postgres))
 
 
-def postgresql() -> str:
-    """Return the URL of a new, empty database on the PostgreSQL server of this process."""
+def alternating(name: str, cases: Iterable[object]) -> pytest.MarkDecorator:
+    """Parametrise a test whose result does not depend on the kind of database.
+
+    Each case is tested on one kind. The test has the fixture `database`, or one that needs
+    it, and a parameter with this name.
+    """
+    kinds = (("sqlite", ()), ("postgresql", (pytest.mark.postgres,)))
+    # Shifted after four, so that each column of a matrix is tested on both kinds.
+    numbered = ((case, *kinds[(number + number // 4) % 2]) for number, case in enumerate(cases))
+    return pytest.mark.parametrize(
+        ("database", name),
+        [
+            pytest.param(kind, case, marks=marks, id=f"{kind}-{case}")
+            for case, kind, marks in numbered
+        ],
+        indirect=["database"],
+        scope="session",
+    )
+
+
+def postgresql(driver: str = "") -> str:
+    """Return the URL of a new, empty database on the PostgreSQL server of this process.
+
+    `driver` is what SQLAlchemy asks for in a URL: `+psycopg`.
+    """
     running = postgresql_server()
     name = f"t{uuid4().hex}"
     running.psql(f"CREATE DATABASE {name}")
     url: str = running.get_uri(name)
-    return url
+    return url.replace("postgresql://", f"postgresql{driver}://")
 
 
 @cache
@@ -54,7 +77,7 @@ def address(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """Return the SQLAlchemy URL of an empty database, of each kind in turn."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/t.db"
-    return postgresql().replace("postgresql://", "postgresql+psycopg://")
+    return postgresql("+psycopg")
 
 
 @pytest.fixture

@@ -63,6 +63,7 @@ _VARYING: Final = (
     (re.compile(r"^[0-9]{2}:[0-9]{2}:[0-9]{2} ", re.MULTILINE), "TIME "),
     (re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}\b"), "ID"),
 )
+_UUID: Final = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b")
 #: Commands that go on until they are ended, by what they begin with: what is typed in their place,
 #: and what they print once they are there.
 LASTING: Final = {
@@ -186,6 +187,29 @@ class Site(NamedTuple):
     database: str = ""
 
 
+class _Doctests(doctest.DocTestRunner):
+    """Runs doctests, and collects the examples whose output differs, each with its output."""
+
+    def __init__(self) -> None:
+        super().__init__(optionflags=doctest.ELLIPSIS)
+        self.said: list[str] = []
+        self.different: list[tuple[doctest.Example, str]] = []
+        self.raised: list[doctest.Example] = []
+
+    def report_failure(
+        self, _out: object, _test: object, example: doctest.Example, got: str
+    ) -> None:
+        """Collect an example that printed something else."""
+        self.different.append((example, got))
+
+    def report_unexpected_exception(
+        self, out: Any, test: doctest.DocTest, example: doctest.Example, exc_info: Any
+    ) -> None:
+        """Collect an example that raised an exception that is not shown."""
+        self.raised.append(example)
+        super().report_unexpected_exception(out, test, example, exc_info)
+
+
 class Follower:
     """Somebody who follows a page, in a folder and with a shell of its own."""
 
@@ -198,7 +222,7 @@ class Follower:
         self._running: dict[str, Program] = {}
         bins = [*site.programs, str(Path(sys.executable).parent)]
         self._shell = subprocess.Popen(
-            ["bash"],  # noqa: S607 - the shell of whoever follows it
+            ["bash"],
             cwd=folder,
             env={
                 **os.environ,
@@ -241,27 +265,43 @@ class Follower:
             printed.append(line)
         return "".join(printed).removesuffix("\n").strip("\n"), int(line.split()[0])
 
-    def follow(self, block: Block) -> None:
-        """Do what a block says. Raises AssertionError where that is not what happens."""
+    def follow(self, block: Block) -> str:
+        """Do what a block says, and return its text with the outputs that really appeared.
+
+        The text is unchanged if they match those of the page. Raises AssertionError if a command
+        of a block without outputs fails.
+        """
         if block.title is not None:
             path = self.folder / block.title
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(self.filled(block.text), encoding="utf-8")
         if block.kind == "console":
-            for command, shown in commands(block.text):
-                printed, _ = self.typed(self.filled(command))
-                expected = self.filled(shown).strip("\n")
-                assert matches(expected, printed), (block.line, command, expected, printed)
-        elif block.kind == "sh":
+            return self._console(block)
+        if block.kind == "listener":
+            return self._hear(block)
+        if block.kind == "python":
+            return self._execute(block)
+        if block.kind == "sh":
             self._typed_in(block)
-        elif block.kind == "listener":
-            self._hear(block)
-        elif block.kind == "python":
-            self._execute(block)
         elif block.kind in {"yaml", "json", "ini"}:
             assert read(block), block.line
         else:
             assert block.kind in LEFT, (block.line, block.kind)
+        return block.text
+
+    def _console(self, block: Block) -> str:
+        """Type the commands of a block."""
+        text = block.text
+        for command, shown in commands(block.text):
+            printed, _ = self.typed(self.filled(command))
+            if not matches(self.filled(shown).strip("\n"), printed):
+                typed = "$ " + command.replace("\n", "\n> ")
+                old, new = (
+                    f"{typed}\n{each}".rstrip("\n") for each in (shown, self.shown(printed))
+                )
+                assert old in text, (block.line, command)
+                text = text.replace(old, new, 1)
+        return text
 
     def _typed_in(self, block: Block) -> None:
         """Type the lines of a block, and leave running what goes on."""
@@ -302,32 +342,44 @@ class Follower:
             assert time.monotonic() < until
             time.sleep(0.02)
 
-    def _hear(self, block: Block) -> None:
-        """See that the listener prints next what is shown."""
+    def _hear(self, block: Block) -> str:
+        """Return what the listener prints next, as many lines as are shown."""
         shown, many = self.filled(block.text), block.text.count("\n")
         listener = self._running["python -m server listen"]
         printed = listener.wait(lambda text: text.count("\n") >= self._heard + many)
-        lines = printed.splitlines(keepends=True)[self._heard : self._heard + many]
+        lines = "".join(printed.splitlines(keepends=True)[self._heard : self._heard + many])
         self._heard += many
-        assert matches(shown, "".join(lines)), (block.line, shown, lines)
+        return block.text if matches(shown, lines) else self.shown(lines)
 
-    def _execute(self, block: Block) -> None:
+    def _execute(self, block: Block) -> str:
         """Execute a block of Python, beside the names of those before it."""
         if block.title is not None:
             compile(block.text, block.title, "exec")  # it is run where the page says how
-            return
+            return block.text
         with chdir(self.folder):
             if ">>> " not in block.text:
                 exec(compile(block.text, "page", "exec"), self._names)  # noqa: S102 - our own page
-                return
+                return block.text
             examples = doctest.DocTestParser().get_doctest(
                 block.text, self._names, "page", None, block.line
             )
-            said: list[str] = []
-            runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS)
-            runner.run(examples, out=said.append, clear_globs=False)
+            runner = _Doctests()
+            runner.run(examples, out=runner.said.append, clear_globs=False)
             self._names.update(examples.globs)
-            assert runner.failures == 0, "".join(said)
+            assert runner.raised == [], "".join(runner.said)
+        lines = block.text.splitlines(keepends=True)
+        for example, got in reversed(runner.different):
+            begin = example.lineno + example.source.count("\n")
+            lines[begin : begin + example.want.count("\n")] = [
+                re.sub(r"^(?=\n)", "<BLANKLINE>", self.shown(got), flags=re.MULTILINE)
+            ]
+        return "".join(lines)
+
+    def shown(self, printed: str) -> str:
+        """Return a printed text as a page shows it: with its ports, and three dots for ids."""
+        for told, port in (("8080", self.port), ("8090", self._listener)):
+            printed = re.sub(rf"\b(127\.0\.0\.1|localhost):{port}\b", rf"\1:{told}", printed)
+        return _UUID.sub("...", printed)
 
     def filled(self, text: str) -> str:
         """Return a text of the page with what the page cannot know in its place."""
@@ -365,3 +417,12 @@ def free_port() -> int:
         taken.bind(("127.0.0.1", 0))
         port: int = taken.getsockname()[1]
         return port
+
+
+def nav(node: Any = None) -> list[str]:
+    """Return the pages that can be chosen, in their order."""
+    node = yaml.safe_load((ROOT / "mkdocs.yml").read_text("utf-8"))["nav"] if node is None else node
+    if isinstance(node, str):
+        return [node]
+    values = node.values() if isinstance(node, dict) else node
+    return [page for each in values for page in nav(each)]

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from tests.support.oracle import IDENTIFIED, MATRIX, PROCESSES, UNWANTED, _may_remove, shape_of
+from tests.support.oracle import (
+    IDENTIFIED,
+    MATRIX,
+    PROCESSES,
+    UNWANTED,
+    _may_remove,
+    has_format,
+    shape_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +24,8 @@ UNKNOWN = "no such/member~"
 WRONG: dict[str, list[Any]] = {
     "string": [7, 1.5, True, ["x"], {"x": 1}],
     "integer": ["7", 7.5, False, []],
+    "number": ["7", False, []],
+    "boolean": ["true", 0, 1, []],
     "array": ["x", {"x": 1}, 3],
     "object": ["x", [], 3],
 }
@@ -104,24 +114,33 @@ def _ways(spot: Spot, column: int) -> Iterator[tuple[Any, str]]:
     elif name in owner:
         if code == "R":
             yield GONE, "required"
-        if spot.at or not _may_remove(spot.entity, name, column):
+        may_be_null = code != "R" and (shape.get("nullable") or "type" not in shape)
+        removes = not spot.at and _may_remove(spot.entity, name, column)
+        if not (may_be_null or removes):
             yield None, "null"
         yield from _spoilt(shape, code)
 
 
 def _spoilt(shape: dict[str, Any], code: str) -> Iterator[tuple[Any, str]]:
-    for value in WRONG[shape["type"]]:
+    kind = shape.get("type")
+    for value in WRONG.get(kind or "", ()):
         yield value, "type"
     if code.startswith("R"):
-        if shape["type"] == "string":
+        if kind == "string":
             yield from ((blank, "empty") for blank in ("", "  \t\n", "\u3000\u2009\xa0"))
-        elif shape["type"] == "array":
+        elif kind == "array":
             yield [], "empty"
     if "enum" in shape:
-        yield "neither of them", "enum"
-    if shape.get("format") == "byte":
-        yield from ((text, "format") for text in ("QQ=", "QQ==\n", "Ä==="))
-    if "maximum" in shape:
-        yield from ((value, "range") for value in (0, 11, -1, 10**30))
+        yield "neither of them" if kind == "string" else 10**9, "enum"
+        return
+    if "format" in shape or "pattern" in shape:
+        for text in ("QQ=", "QQ==\n", "Ä===", "#", "a b"):
+            if not has_format(text, shape):
+                yield text, "format"
+        return
+    for bound, beyond in (("maximum", (1, 10**30)), ("minimum", (-1, -(10**30)))):
+        yield from ((shape[bound] + each, "range") for each in beyond if bound in shape)
     if shape.get("maxLength", 10**6) < 10**6:
         yield "é" * (shape["maxLength"] + 1), "length"
+    if shape.get("minLength", 0) > 1:
+        yield "é" * (shape["minLength"] - 1), "length"

@@ -13,24 +13,25 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import requests
 
-from server.documents import base_path, load
 from server.storage import operators
 from server.storage.database import Database
-from tests.support.contract import BACKOFFICE_BASE, conforms
-from ttrules.examples.generate import example
-from ttrules.rulebook import shipped
+from tests.support.contract import BACKOFFICE_BASE, add_documents, conforms
+from tests.support.profiles import SHIPPED, base_path, load
+from tests.support.tickets import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from sqlalchemy import Connection
 
-    from server.storage.operators import Role
+    from server.profile.model import Profile, Role
 
 BASE = base_path(load())
 NAMES = ("operator-a", "operator-b", "operator-c")
 PROVIDERS = ("provider", "provider-b")
 PROVIDER = PROVIDERS[0]
+#: Settings of a server whose operators may listen on this machine.
+LISTENING = {"TTR_ALLOW_LOOPBACK_CALLBACKS": "1", "TTR_SIGNING_KEY": "A" * 44}
 
 
 class Client:
@@ -83,24 +84,26 @@ class Client:
 
 
 class Server(NamedTuple):
-    """A running server: its root URL, and the secrets of its operators."""
+    """A running server: its root URL, the secrets of its operators, and its base paths."""
 
     root: str
     secrets: dict[str, str]
     database: str
     process: subprocess.Popen[str]
+    base: str = BASE
+    provider_base: str = BACKOFFICE_BASE
 
     def client(self, name: str = NAMES[0]) -> Client:
         """Return a client with the credentials of an operator (Basic authentication)."""
-        return Client(self.root, (name, self.secrets[name]))
+        return Client(self.root, (name, self.secrets[name]), self.base)
 
     def backoffice(self, name: str = PROVIDER) -> Client:
         """Return a client of the back-office API, with the credentials of a provider."""
-        return Client(self.root, (name, self.secrets[name]), BACKOFFICE_BASE)
+        return Client(self.root, (name, self.secrets[name]), self.provider_base)
 
     def stranger(self) -> Client:
         """Return a client without credentials."""
-        return Client(self.root, None)
+        return Client(self.root, None, self.base)
 
 
 def without_owner(ticket: dict[str, Any]) -> dict[str, Any]:
@@ -108,18 +111,17 @@ def without_owner(ticket: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in ticket.items() if name != "operator"}
 
 
-def complaint() -> dict[str, Any]:
-    """Return a valid new Complaint."""
-    return example(shipped(), "complaint-add", "minimal")
-
-
 @contextmanager
-def serving(database: str, *, stderr: Any = None, **environment: str) -> Iterator[Server]:
+def serving(
+    database: str, profile: Profile = SHIPPED, /, *, stderr: Any = None, **environment: str
+) -> Iterator[Server]:
     """Run a server with three operators and two providers until the block ends.
 
     The checker is on; `environment` overrides settings.
     """
-    store = Database(database)
+    add_documents(profile)
+    provider = profile.provider or profile.operator
+    store = Database(database, profile)
     try:
         store.migrate()
         store.open()
@@ -132,13 +134,35 @@ def serving(database: str, *, stderr: Any = None, **environment: str) -> Iterato
         }
     finally:
         store.close()
-    settings = {"TTR_DATABASE_URL": database, "TTR_CHECKER": "1", **environment}
+    settings = {
+        "TTR_DATABASE_URL": database,
+        "TTR_CHECKER": "1",
+        "TTR_PROFILE": str(profile.directory),
+        **environment,
+    }
     with started(stderr=stderr, **settings) as process:
         assert process.stdout is not None
         line = process.stdout.readline()
         assert line.startswith("Serving "), line
-        root = line.split()[1].removesuffix(BASE)
-        yield Server(root, secrets, database, process)
+        root = line.split()[1].removesuffix(profile.operator.base)
+        yield Server(root, secrets, database, process, profile.operator.base, provider.base)
+
+
+@contextmanager
+def delivering(server: Server, profile: Profile, **environment: str) -> Iterator[None]:
+    """Deliver events until the block ends, as the server itself does with SQLite."""
+    if server.database.startswith("sqlite"):
+        yield
+        return
+    settings = {
+        "TTR_DATABASE_URL": server.database,
+        "TTR_PROFILE": str(profile.directory),
+        "TTR_METRICS_PORT": "0",
+    }
+    with started("deliver", **settings, **environment) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield
 
 
 def _added(name: str, role: Role, connection: Connection) -> str:
@@ -148,10 +172,12 @@ def _added(name: str, role: Role, connection: Connection) -> str:
 
 
 @contextmanager
-def started(*, stderr: Any = None, **environment: str) -> Iterator[subprocess.Popen[str]]:
-    """Run `python -m server serve` with settings until the block ends; it logs to `stderr`."""
+def started(
+    command: str = "serve", /, *, stderr: Any = None, **environment: str
+) -> Iterator[subprocess.Popen[str]]:
+    """Run a command of the server with settings until the block ends; it logs to `stderr`."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "server", "serve"],
+        [sys.executable, "-m", "server", command],
         env={**os.environ, "TTR_PORT": "0", "TTR_LOG_LEVEL": "WARNING", **environment},
         stdout=subprocess.PIPE,
         stderr=stderr,

@@ -122,7 +122,7 @@ TEXTS = {
 
 
 class Edit(NamedTuple):
-    """A piece of a file, which stands there once, and what is put in its place."""
+    """A piece of a file that occurs there once, and its replacement."""
 
     file: str
     old: str

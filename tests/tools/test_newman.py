@@ -1,6 +1,6 @@
 """The files for Postman, run by newman against a sandbox and a listener: nothing is made up.
 
-What the files hold is compared with what makes them in rules/test_postman.py.
+What the files hold is compared with what makes them in exports/test_postman.py.
 """
 
 from __future__ import annotations
@@ -14,22 +14,25 @@ import subprocess
 import threading
 import time
 from collections import Counter
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 import pytest
 
-from server.documents import load
 from server.problems import KINDS, ApiError, error_body
-from tests.server_cli.test_listener import listener
+from tests.support.apis import TMF621
+from tests.support.profiles import SHIPPED, load
+from tests.support.server_commands import listener
 from tests.support.servers import BASE, started
 from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.server_cli.test_listener import Running
+    from server.profile.model import Profile
+    from tests.support.server_commands import Running
 
 pytestmark = pytest.mark.slow
 
@@ -110,7 +113,7 @@ class Place(NamedTuple):
         arguments = [str(self.environment) if e == _COPY else e for e in shlex.split(line)]
         command = ["node", str(MODULES / "newman/bin/newman.js"), *arguments]
         command += ["--reporters", "json", "--reporter-json-export", str(report)]
-        ran = subprocess.run(  # noqa: S603 - our own files
+        ran = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
         )
         assert report.exists(), ran.stderr
@@ -129,25 +132,37 @@ class Place(NamedTuple):
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """Give a sandbox and a listener that run."""
-    folder = tmp_path_factory.mktemp("postman")
-    database = {"TTR_DATABASE_URL": f"sqlite:///{folder}/var/tickets.db"}
-    with started(**database, TTR_SANDBOX="1", TTR_ALLOW_LOOPBACK_CALLBACKS="1") as sandbox:
+    with placed(tmp_path_factory.mktemp("postman"), ENVIRONMENT, SHIPPED) as made:
+        yield made
+
+
+@contextmanager
+def placed(folder: Path, template: Path, profile: Profile) -> Iterator[Place]:
+    """Run a sandbox of a profile and a listener, and fill in an environment, until it is left."""
+    settings = {
+        "TTR_DATABASE_URL": f"sqlite:///{folder}/var/tickets.db",
+        "TTR_PROFILE": str(profile.directory),
+        "TTR_SANDBOX": "1",
+        "TTR_ALLOW_LOOPBACK_CALLBACKS": "1",
+    }
+    with started(**settings) as sandbox:
         assert sandbox.stdout is not None
         base = sandbox.stdout.readline().split()[1]
         secrets = json.loads((folder / "var/sandbox-operators.json").read_text("utf-8"))
         signing = secrets["signing"]["operator-a"]
-        with listener("--json", "--secret", signing) as listening:
+        options = ("--json", "--secret", signing, "--profile", settings["TTR_PROFILE"])
+        with listener(*options) as listening:
             given = {
                 "baseUrl": base,
-                "tokenUrl": base.removesuffix(BASE) + "/oauth2/token",
+                "tokenUrl": base.removesuffix(profile.operator.base) + "/oauth2/token",
                 "clientSecret": secrets["operator-a"],
                 "listenerUrl": listening.root,
                 "signingSecret": signing,
             }
-            environment = json.loads(ENVIRONMENT.read_text("utf-8"))
+            environment = json.loads(template.read_text("utf-8"))
             for each in environment["values"]:
                 each["value"] = given.get(each["key"], each["value"])
-            copy = folder / ENVIRONMENT.name
+            copy = folder / template.name
             copy.write_text(json.dumps(environment), "utf-8")
             events: list[dict[str, Any]] = []
             reading = threading.Thread(target=told_by, args=(listening, events))
@@ -185,6 +200,16 @@ class TestRun:
             assert ran.report["stats"][kind]["failed"] == 0
         assert ran.report["stats"]["assertions"]["total"] > 2 * len(requests) > 400
         self._events(place, ran.answer(requests["events", "[POST] /troubleTicket"]["id"])["id"])
+
+    def test_tmf621(self, tmp_path: Path) -> None:
+        """The collection of the other profile, too, against a sandbox that serves it."""
+        folder = ROOT / "docs" / "tmf621-v4" / "postman"
+        (environment,) = folder.glob("*environment.json")
+        collection = next(each for each in folder.iterdir() if each.name.startswith("TMF621"))
+        with placed(tmp_path, environment, TMF621.profile) as made:
+            ran = made.run(collection)
+        assert (ran.failed, ran.code, ran.hosts) == ([], 0, {"127.0.0.1"})
+        assert ran.report["stats"]["assertions"]["total"] > 300
 
     def _events(self, place: Place, ticket: str) -> None:
         """Every event of the ticket that is led through its life arrives, signed and in order."""
@@ -241,8 +266,8 @@ class TestRun:
 def test_read(path: Path) -> None:
     """Postman's own library reads a collection and drops nothing of it."""
     script = ROOT / "tests" / "node" / "collection.mjs"
-    ran = subprocess.run(  # noqa: S603 - our own script
-        ["node", script, path],  # noqa: S607 - the one that the machine has
+    ran = subprocess.run(
+        ["node", script, path],
         capture_output=True,
         text=True,
         check=True,

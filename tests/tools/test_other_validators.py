@@ -19,6 +19,8 @@ from openapi_schema_validator import OAS30WriteValidator, oas30_format_checker
 
 import ttrules
 from tests.support.injected_faults import inject
+from tests.support.small_matrix import PROCESSES, book_of, payload
+from tests.support.variants import MATRICES
 from ttrules.examples.generate import Extent, example
 from ttrules.rulebook import shipped
 
@@ -51,8 +53,8 @@ def payloads_of(process: str, count: int) -> list[dict[str, Any]]:
 
 def verdicts_of_ajv(schema: Path, payloads: list[dict[str, Any]]) -> list[bool]:
     """Return what Ajv, in its strict mode, says of each payload."""
-    ran = subprocess.run(  # noqa: S603 - our own script
-        ["node", NODE / "verdicts.mjs", schema],  # noqa: S607 - the one that the machine has
+    ran = subprocess.run(
+        ["node", NODE / "verdicts.mjs", schema],
         input="\n".join(map(json.dumps, payloads)),
         capture_output=True,
         check=True,
@@ -70,6 +72,20 @@ def test_same_verdict(process: str) -> None:
     verdicts = verdicts_of_ajv(SCHEMAS / f"{shipped().slug(process)}.json", payloads)
     assert verdicts == [ttrules.is_valid(payload, process) for payload in payloads]
     assert 0 < sum(verdicts) < PAYLOADS
+
+
+@pytest.mark.node
+@needs_ajv
+@pytest.mark.parametrize("name", ["expressions", "optional discriminator", "conditions"])
+def test_definitions(name: str, tmp_path: Path) -> None:
+    """So it does for schemas with definitions: of recursive entities, and of variants."""
+    book, process = book_of(MATRICES[name]), PROCESSES[1]
+    schema = tmp_path / "schema.json"
+    schema.write_text(json.dumps(book.schema(process)), "utf-8")
+    made = [payload(book.matrix, process, Random(number), number % 3 / 20) for number in range(FEW)]
+    verdicts = verdicts_of_ajv(schema, made)
+    assert verdicts == [book.is_valid(each, process) for each in made]
+    assert 0 < sum(verdicts) < FEW
 
 
 @pytest.mark.parametrize("process", ttrules.processes())

@@ -19,7 +19,7 @@ TOLD = re.compile(r"wrong\.py:(\d+): error: .*\[([a-z-]+)\]$")
 
 def mypy(file: Path, *options: str) -> subprocess.CompletedProcess[str]:
     """Return what mypy says of a file, as strict as it is on everything else."""
-    return subprocess.run(  # noqa: S603 - the type checker of the project
+    return subprocess.run(
         [sys.executable, "-m", "mypy", *options, str(file)],
         cwd=ROOT,
         capture_output=True,

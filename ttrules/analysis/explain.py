@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from ttrules.codes import KEYWORD_CODES
 from ttrules.findings import of_condition
+from ttrules.messages.catalogue import shown
 from ttrules.messages.printable import printable
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from ttrules.rulebook import Rulebook
 
 #: The keywords of a shape that are shown after its type.
-_LIMITS: Final = frozenset({*KEYWORD_CODES, "nullable"} - {"type", "enum"})
+_LIMITS: Final = frozenset({*KEYWORD_CODES, "nullable"} - {"type", "enum", "anyOf"})
 _NARROWEST: Final = 40
 
 
@@ -94,7 +95,7 @@ def points_on(matrix: Matrix, entity: str, field: str, words: Catalogue) -> dict
     told = {
         "conditions": list(conditions(matrix, entity, field, words)),
         "unsupported": list(unsupported(matrix, entity, field, words)),
-        "selection": list(_selection(matrix, entity, field)),
+        "selection": list(_selection(matrix, entity, field, words)),
         "changes": list(_changes(matrix, entity, field, words)),
         "decisions": list(decisions(matrix, f"{entity}.{field}")),
     }
@@ -104,14 +105,12 @@ def points_on(matrix: Matrix, entity: str, field: str, words: Catalogue) -> dict
 def shape_of(row: Field) -> tuple[str | None, list[str], list[str]]:
     """Return the type of a row, its limits, and its allowed values."""
     shape, item = row.shape, row.shape.get("items", {})
+    parts = (shape, item, *shape.get("anyOf", ()), *item.get("anyOf", ()))
     limits = [
-        f"{name} {value}"
-        for part in (shape, item)
-        for name, value in part.items()
-        if name in _LIMITS
+        f"{name} {value}" for part in parts for name, value in part.items() if name in _LIMITS
     ]
-    values = shape.get("enum") or item.get("enum") or ()
-    return row.type, limits, [*map(str, values)]
+    values = [value for part in parts for value in part.get("enum", ())]
+    return row.type, limits, [*map(shown, values)]
 
 
 def _lines(text: str, width: int, indent: int) -> list[str]:
@@ -151,10 +150,17 @@ def unsupported(matrix: Matrix, entity: str, field: str, words: Catalogue) -> It
         yield Point(words.text(matrix.unsupported), matrix.reasons.get("unsupported", ""), where)
 
 
-def _selection(matrix: Matrix, entity: str, field: str) -> Iterator[Point]:
-    if (entity, field) == (matrix.root, matrix.selection_field):
-        values = [f"{each.value} ({each.operation}): {each.name}" for each in matrix.processes]
-        yield Point("; ".join(values) + ".", matrix.selection_reason)
+def _selection(matrix: Matrix, entity: str, field: str, words: Catalogue) -> Iterator[Point]:
+    """Yield which values of a selecting field select which process."""
+    listed = []
+    for each in matrix.processes:
+        values = [shown(value) for value in each.values]
+        if each.otherwise and not values:
+            values = [words.text("others")]
+        if values and matrix.selecting_cells(each.name)[-1:] == [(entity, field)]:
+            listed.append(f"{', '.join(values)} ({each.operation}): {each.name}")
+    if listed:
+        yield Point("; ".join(listed) + ".", matrix.selection_reason)
 
 
 def _changes(matrix: Matrix, entity: str, field: str, words: Catalogue) -> Iterator[Point]:
@@ -165,7 +171,7 @@ def _changes(matrix: Matrix, entity: str, field: str, words: Catalogue) -> Itera
     if (value := matrix.defaults.get(entity, {}).get(field)) is not None:
         yield Point(words.text("default", value=value), matrix.reasons.get("append_only", ""))
     cycle = matrix.lifecycle
-    if cycle and (entity, field) == (matrix.root, cycle["field"]):
+    if cycle and entity in matrix.roots and field == cycle["field"]:
         yield Point(words.text("initial", status=cycle["initial"]))
         for status, following in cycle["moves"].items():
             after = ", ".join(move["to"] for move in following) or words.text("nothing")

@@ -63,7 +63,7 @@ FORMATS: Final[dict[str, Callable[[Write, Catalogue, bool], Reporter]]] = {
 }
 
 
-def check(  # noqa: PLR0913 - what the command line asks for
+def check(
     names: Iterable[str],
     question: CheckOptions,
     *,
@@ -86,8 +86,11 @@ def check(  # noqa: PLR0913 - what the command line asks for
     if isinstance(ticket, Unreadable):
         tasks: Iterable[Task] = (Task(str(against), (ticket,)), Task(str(against), ()))
     else:
-        if against is None and question.process is None and not book.selecting:
-            message = "Name a process with --process: these rules do not choose one."
+        if against is None and question.process is None and not book.selects_new:
+            known = ", ".join(each.slug for each in book.matrix.processes)
+            message = (
+                f"Name a process with --process: these rules do not choose one. Known: {known}."
+            )
             raise click.UsageError(message)
         question = question._replace(current=ticket)
         tasks = _tasks(names, of_changes=against is not None)

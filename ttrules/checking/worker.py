@@ -22,7 +22,9 @@ from ttrules.checking.files import BLANK, Lines, Payload, Reading, Span, Unreada
 from ttrules.checking.json_text import Extent, Text, TextRange, locate, repeated
 from ttrules.checking.results import BatchResult, PayloadResult
 from ttrules.errors import NotJSON, PatchNotApplicable, ProcessNotSelected
+from ttrules.json_values import value_at
 from ttrules.message import reason
+from ttrules.patch import OPERATIONS
 from ttrules.pointers import path_of, pointer
 from ttrules.rulebook import Rulebook, shipped
 
@@ -105,8 +107,11 @@ class PayloadChecker:
             return lambda _: False
         if test is not None:
             return test
-        field, accepts = self.book.matrix.selection_field, _Accepts(self.book)
-        return lambda value: accepts[value[field]](value)
+        selector = self.book.matrix.selector("add")
+        if not selector.path:
+            return self.book.accepts(selector.unmatched or "")
+        path, by_value = selector.path, _Accepts(self.book)
+        return lambda value: by_value[value_at(value, path)](value)
 
     def _check_lines(self, text: bytes) -> None:
         loads, dumps, accepts = orjson.loads, orjson.dumps, self._accepts
@@ -158,6 +163,8 @@ class PayloadChecker:
         except orjson.JSONDecodeError as error:
             extent, why = _wrong(text, error)
             return PayloadResult(index, text.spot(extent), reason=why)
+        if self.question.current is None and self._is_operation(value):
+            return PayloadResult(index, text.spot(Extent(0, 1)), reason=reason("json_patch"))
         try:
             report = self._report(value)
         except (NotJSON, PatchNotApplicable) as error:
@@ -167,6 +174,19 @@ class PayloadChecker:
         if (repeat := _repeat(text, value)) is not None:
             return PayloadResult(index, text.spot(repeat[0]), reason=repeat[1])
         return self._with_places(text, value, report)
+
+    def _is_operation(self, value: Any) -> bool:
+        """Return whether a payload is an operation of a JSON Patch, or a list of them."""
+        matrix, process = self.book.matrix, self.question.process
+        adding = [each.name for each in matrix.selector("add").processes]
+        names = adding if process is None else [self.book.process(process)]
+        first = value[0] if isinstance(value, list) and value else value
+        return (
+            isinstance(first, dict)
+            and isinstance(first.get("path"), str)
+            and str(first.get("op")) in OPERATIONS
+            and not any("op" in matrix.entities[matrix.root_of(each)] for each in names)
+        )
 
     def _report(self, value: object) -> Report:
         _, process, current, unsupported, engine, _ = self.question

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from ttrules.cli.exit_codes import FINDINGS, UNREADABLE, complain
-from ttrules.cli.options import leave, spec_options
+from ttrules.cli.options import leave, spec_of, spec_options
 
 
 @click.command(name="amend")
@@ -20,8 +20,9 @@ from ttrules.cli.options import leave, spec_options
 def command(table: str, *, into: str, is_check: bool, **files: str | None) -> None:
     """Change the codes of a matrix file to those of a TABLE: a CSV or XLSX file of the matrix.
 
-    Only codes are read from the table and changed in the file; comments and order stay. A table
-    with missing cells, or one that makes the spec invalid, changes nothing.
+    Only codes are read from the table and changed in the file; comments and order stay. Types and
+    descriptions that differ are listed, but not changed. A table with missing cells, or one that
+    makes the spec invalid, changes nothing.
 
     \b
     Example:
@@ -29,6 +30,7 @@ def command(table: str, *, into: str, is_check: bool, **files: str | None) -> No
       ttrules amend matrix.xlsx --into spec/requirements.yaml
     """
     from ttrules.exports.matrix.amend import amend
+    from ttrules.exports.matrix.read_table import unread_in
     from ttrules.exports.matrix.view import TableRefused
     from ttrules.messages.printable import printable
 
@@ -51,4 +53,8 @@ def command(table: str, *, into: str, is_check: bool, **files: str | None) -> No
     else:
         for each in edits:
             click.echo(printable(str(each)))
+        unread = [*unread_in(table, spec_of({**files, "requirements": into}))]
+        complain(*unread)
+        if unread:
+            complain(f"only codes are read; edit types and descriptions in {files['openapi']}")
         leave(FINDINGS * (is_check and bool(edits)))

@@ -61,7 +61,7 @@ def _jobs(context: click.Context, option: click.Parameter, value: str) -> int:
 @click.option("--quiet", is_flag=True, help="Show errors only: no warnings, counts or progress.")
 @LANGUAGE
 @RULES
-def command(  # noqa: PLR0913 - one parameter for each option
+def command(
     files: tuple[str, ...],
     *,
     process: str,
@@ -96,10 +96,11 @@ def command(  # noqa: PLR0913 - one parameter for each option
     if [*files, against].count("-") > 1:
         message = "Standard input (-) can be read only once."
         raise click.UsageError(message)
+    book = book_of(rules)
     unsupported: Unsupported | None = "error" if strict else None
     question = CheckOptions(
         rules=rules,
-        process=None if process == "auto" else book_of(rules).process(process),
+        process=None if process == "auto" else book.process(process),
         unsupported=unsupported,
         engine=engine,
         shown=form == "text",

@@ -32,7 +32,7 @@ from ttrules.errors import NoOpenpyxl, NoSuchCell, NoSuchProcess, SpecError
 #: The commands, in the order of the help text. Each is `command` in the module of its name.
 COMMANDS: Final = (
     *("check", "explain", "matrix", "lint", "example", "schema"),
-    *("compile", "openapi", "postman", "amend"),
+    *("init", "compile", "openapi", "postman", "amend"),
 )
 #: The environment variable that asks for tracebacks.
 _DEBUG: Final = "TTRULES_DEBUG"
@@ -53,7 +53,7 @@ class Program(click.Group):
         command: click.Command = import_module(f"ttrules.cli.{cmd_name}").command
         return command
 
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - click's signature
+    def invoke(self, ctx: click.Context) -> Any:
         """Run the command that the arguments name."""
         try:
             result = super().invoke(ctx)
@@ -61,7 +61,7 @@ class Program(click.Group):
         except (click.ClickException, click.exceptions.Exit):
             raise
         except (NoSuchProcess, NoSuchCell, NoOpenpyxl) as error:
-            raise click.UsageError(str(error), ctx) from error
+            raise click.UsageError(str(error), self._called(ctx)) from error
         except BrokenPipeError:
             discard_output()
             ctx.exit(NO_READER)
@@ -79,6 +79,13 @@ class Program(click.Group):
             flush_output()
             ctx.exit(INTERNAL)
         return result
+
+    def _called(self, ctx: click.Context) -> click.Context:
+        """Return the context of the command that was called, for its usage line."""
+        name = str(ctx.invoked_subcommand)
+        command = self.get_command(ctx, name)
+        assert command is not None, "errors of the matrix come from commands"
+        return click.Context(command, ctx, name)
 
 
 def _version(context: click.Context, _option: click.Parameter, is_wanted: bool) -> None:  # noqa: FBT001 - click's signature
@@ -103,7 +110,7 @@ def _version(context: click.Context, _option: click.Parameter, is_wanted: bool) 
     help="Show the version and exit.",
 )
 def cli() -> None:
-    """Enforce the requirement rules of the Trouble Ticket API.
+    """Enforce the requirement rules of an API: the Trouble Ticket API, or one of your own.
 
     \b
     Example:

@@ -33,7 +33,7 @@ MATRIX_FORMATS: Final = ("table", "markdown", "csv", "xlsx", "html")
 @click.option("--out", metavar="FILE", type=click.Path(), help="Write the matrix to this file.")
 @LANGUAGE
 @RULES
-def command(  # noqa: PLR0913 - one parameter for each option
+def command(
     *,
     entities: Sequence[str],
     processes: Sequence[str],

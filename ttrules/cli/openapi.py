@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from ttrules.cli.exit_codes import complain
 from ttrules.cli.options import save_file, spec_of, spec_options
 
 
@@ -14,14 +15,17 @@ def command(*, out: str | None, **files: str | None) -> None:
     """Print the OpenAPI document whose request bodies carry the rules, as JSON.
 
     Without files, it is the document of the shipped API. With your own files, the Add processes
-    apply to a POST, and the Change processes to a PATCH, whose body is the root entity.
+    apply to a POST, and the Change processes to a PATCH or PUT, whose body is the root entity.
+    Operations without rules are listed on standard error.
 
     \b
     Examples:
       ttrules openapi > openapi.json
       ttrules openapi --openapi openapi.yaml --requirements requirements.yaml --out api.json
     """
+    from ttrules.exports.openapi.bundle import bundled
     from ttrules.exports.openapi.document import openapi_of, shipped_openapi
+    from ttrules.exports.openapi.operations import coverage
 
     if not any(files.values()):
         text = shipped_openapi()
@@ -29,7 +33,10 @@ def command(*, out: str | None, **files: str | None) -> None:
         message = "Use --openapi and --requirements with the other spec files, or no file."
         raise click.UsageError(message)
     else:
-        text = openapi_of(files["openapi"], spec_of(files))
+        spec = spec_of(files)
+        document = bundled(files["openapi"])
+        text = openapi_of(document, spec)
+        complain(*coverage(document, spec))
     if out is None:
         click.echo(text, nl=False)
     else:

@@ -13,7 +13,7 @@ import click
 
 from ttrules.cli.exit_codes import FINDINGS
 from ttrules.messages.catalogue import DEFAULT, TABLES
-from ttrules.rulebook import Rulebook, shipped
+from ttrules.rulebook import Rulebook, damaged, shipped
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,8 +69,23 @@ def spec_options(
 
 
 def book_of(rules: str | None) -> Rulebook:
-    """Return the rulebook of a directory, by default the shipped one. Raises SpecError."""
-    return shipped() if rules is None else Rulebook.read(rules)
+    """Return the rulebook of a directory, by default the shipped one.
+
+    Raises SpecError, also if a schema differs from what its book.json gives: it was edited.
+    """
+    if rules is None:
+        return shipped()
+    from ttrules.spec.compiler import compile_schemas
+
+    book = Rulebook.read(rules)
+    try:
+        compiled = compile_schemas(book.matrix)
+    except Exception as error:
+        raise damaged(str(Path(rules, "book.json")), error) from error
+    for name, schema in book.schemas.items():
+        if schema != compiled[name]:
+            raise damaged(str(Path(rules, f"{name}.json")), "it was edited")
+    return book
 
 
 def spec_of(files: dict[str, str | None]) -> Matrix:

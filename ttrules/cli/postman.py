@@ -25,7 +25,8 @@ def command(*, out: str, is_check: bool, **files: str | None) -> None:
     """Write a Postman collection of an API, its environment, and an authorization collection.
 
     It contains the requests of the OpenAPI document and, for each process of the matrix, payloads
-    with one defect. It needs the extra: `pip install "ttrules[hypothesis]"`.
+    with one defect. Operations without rules are listed on standard error. It needs the extra:
+    `pip install "ttrules[hypothesis]"`.
 
     \b
     Example:
@@ -36,17 +37,20 @@ def command(*, out: str, is_check: bool, **files: str | None) -> None:
             'This command needs Hypothesis: pip install "ttrules[cli,hypothesis]"'
         )
     from ttrules.examples.generate import NoExample
+    from ttrules.exports.openapi.bundle import bundled
+    from ttrules.exports.openapi.operations import coverage
     from ttrules.exports.postman.files import files_of
     from ttrules.spec.compiler import compile_schemas
-    from ttrules.spec.yaml_source import Source
 
     spec = spec_of(files)
     book = Rulebook(spec, compile_schemas(spec))
-    document = Source(str(files["openapi"])).value
+    document = bundled(str(files["openapi"]))
     try:
         written = files_of(document, book)
     except NoExample as error:
         complain(str(error))
         leave(BAD_SPEC)
     else:
+        if not is_check:
+            complain(*coverage(document, spec))
         write_files(written, out, is_check=is_check)

@@ -13,15 +13,16 @@ from contextlib import suppress
 from copy import deepcopy
 from functools import cache
 from itertools import islice
-from random import Random
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis.errors import NoSuchExample, Unsatisfiable
 
 from ttrules.codes import ANNOTATION
-from ttrules.examples.generate import NoExample, example
-from ttrules.examples.values import Likeness
+from ttrules.errors import PatchNotApplicable, ProcessNotSelected
+from ttrules.examples.generate import BY, NoExample, by_operation, example, selecting
+from ttrules.examples.values import FILLED, realistic
+from ttrules.keywords import expanded
 from ttrules.strategies.defects import DEFECTS, cells, walk
 
 if TYPE_CHECKING:
@@ -58,24 +59,8 @@ _QUICK: Final = settings(
 #: An identifier and a time as assigned by a server.
 NUMBER: Final = "019ab3f2-7c1d-7000-8000-000000000001"
 _MOMENT: Final = "2026-03-02T08:00:00.000Z"
-#: Members that a server fills in: of a ticket, and of items of its lists, by entity.
-_OF_TICKET: Final = {
-    "id": NUMBER,
-    "creationDate": _MOMENT,
-    "lastUpdate": _MOMENT,
-    "statusChangeDate": _MOMENT,
-}
-_OF_ITEMS: Final = {"Note": {"id": NUMBER, "notedate": _MOMENT}}
 #: A member that no shape has.
 _UNKNOWN: Final = "noSuchMember"
-#: The keywords of a shape that a realistic value meets, and the known formats of texts.
-_MET: Final = frozenset(
-    {"type", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "format"}
-)
-_FORMATS: Final = frozenset({"date-time", "date", "uuid"})
-#: The party that sends the payloads, for transitions that some parties may make.
-BY: Final = "operator"
-
 Payload = dict[str, Any]
 
 
@@ -97,11 +82,13 @@ def broken(book: Rulebook, process: str) -> Iterator[Sample]:
     least = valid(book, name)[0]
     full = [*_examples(book, name, "full")]
     seen: set[str] = set()
-    for cell in cells(book.schemas[book.slug(name)]):
+    schema = expanded(book.schemas[book.slug(name)])
+    for cell in cells(schema):
         for defect in DEFECTS:
             if (defect.code in _EACH or defect.code not in seen) and defect.applies(cell):
                 path = (*cell.path, cell.name) if defect.needs == "field" else cell.path
-                made = _broken(book, name, _having(least, full, path), cell, defect)
+                found = _having(schema, least, full, path)
+                made = _broken(book, name, found, cell, defect)
                 if made is not None:
                     seen.add(defect.code)
                     yield made
@@ -143,8 +130,7 @@ def _examples(book: Rulebook, name: str, extent: Extent) -> Iterator[Payload]:
 
 def stored(book: Rulebook, payload: Mapping[str, Any], path: str) -> Payload:
     """Return a new ticket as stored by a server with its tickets at `path`."""
-    known = {**_OF_TICKET, "href": f"{path}/{NUMBER}"}
-    filled = _with(payload, known, book.matrix.root_fields)
+    filled = {**payload, **filled_in(book, book.matrix.root, path), **payload}
     cycle = book.lifecycle
     state = {cycle.field: cycle.initial} if cycle is not None else {}
     return completed(book, {**filled, **state})
@@ -152,40 +138,79 @@ def stored(book: Rulebook, payload: Mapping[str, Any], path: str) -> Payload:
 
 def completed(book: Rulebook, ticket: Mapping[str, Any]) -> Payload:
     """Return a ticket whose items have the members that a server fills in."""
-    entities = book.matrix.entities
     whole = dict(ticket)
     for name, row in book.matrix.root_fields.items():
-        known = _OF_ITEMS.get(row.entity) if row.entity is not None else None
-        if row.many and row.entity is not None and known and name in whole:
-            whole[name] = [_with(item, known, entities[row.entity]) for item in whole[name]]
+        if row.many and row.entity is not None and isinstance(whole.get(name), list):
+            known = filled_in(book, row.entity, "")
+            whole[name] = [
+                {**item, **{key: each for key, each in known.items() if key not in item}}
+                if isinstance(item, dict)
+                else item
+                for item in whole[name]
+            ]
     return whole
 
 
-def likely(book: Rulebook, entity: str, field: str) -> JSONValue:
-    """Return a realistic value of a field, for no process in particular."""
+def after(book: Rulebook, ticket: Payload, patch: JSONValue) -> Payload:
+    """Return a stored ticket after a change; one that cannot be made leaves it as it is."""
+    with suppress(ProcessNotSelected, PatchNotApplicable):
+        ticket = book.validate_change(ticket, patch, by=BY).ticket
+    return completed(book, ticket)
+
+
+def filled_in(book: Rulebook, entity: str, path: str) -> Payload:
+    """Return the members of a new object that its server fills in; `path` is of its collection.
+
+    They are annotated in the document. In a root without such annotations they are the identifier
+    and the address that no new resource may bring.
+    """
+    rows = book.matrix.entities[entity]
+    values = {"identifier": NUMBER, "now": _MOMENT, "url": f"{path}/{NUMBER}"}
+    marks = {name: row.shape[FILLED] for name, row in rows.items() if FILLED in row.shape}
+    if marks:
+        wanted = {n: str(each["create"]) for n, each in marks.items() if "create" in each}
+    else:
+        names = {"id": "identifier", "href": "url"} if entity == book.matrix.root else {}
+        adding = [each.name for each in book.matrix.processes if each.operation == "add"]
+        wanted = {
+            name: names[name]
+            for name, row in rows.items()
+            if name in names and {row.requirements[each] for each in adding} == {"P"}
+        }
+    order = sorted(wanted, key=lambda name: wanted[name])
+    found = {n: values.get(wanted[n], rows[n].shape.get("default")) for n in order}
+    return {name: _typed(value, rows[name].shape) for name, value in found.items()}
+
+
+def _typed(value: JSONValue, shape: Mapping[str, Any]) -> JSONValue:
+    """Return a value that a server fills in, in the type of its member."""
+    return 1 if value == NUMBER and shape.get("type") in {"integer", "number"} else value
+
+
+def likely(book: Rulebook, entity: str, field: str, above: tuple[str, ...] = ()) -> JSONValue:
+    """Return a realistic value of a field, for no process in particular.
+
+    Objects of the entities `above` are left out, because they contain this one.
+    """
     row = book.matrix.entities[entity][field]
-    if row.entity is None:
-        draw = Likeness(Random(f"{entity} {field}"))  # noqa: S311 - it hides no secret
-        made = draw.value(entity, field, _plain(row.shape))
-        return [made] if row.many else made
+    inner = row.entities[0] if row.entities else None
+    if inner is None:
+        return _wrapped(row.shape, realistic(entity, field, row.shape))
     made = {
-        name: likely(book, row.entity, name)
-        for name, each in book.matrix.entities[row.entity].items()
-        if set(each.requirements.values()) != {"-"}
+        name: likely(book, inner, name, (*above, entity))
+        for name, each in book.matrix.entities[inner].items()
+        if set(each.requirements.values()) != {"-"} and {*above, entity}.isdisjoint(each.entities)
     }
-    return [made] if row.many else made
+    return _wrapped(row.shape, made)
 
 
-def _plain(shape: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of the shape of a value, or an item, that a realistic value meets."""
-    met = {key: value for key, value in shape.get("items", shape).items() if key in _MET}
-    return {key: value for key, value in met.items() if key != "format" or value in _FORMATS}
-
-
-def _with(item: Mapping[str, Any], filled: Mapping[str, str], rows: Mapping[str, Any]) -> Payload:
-    """Return an item with the filled-in members that it has as fields and that were not sent."""
-    added = {name: value for name, value in filled.items() if name in rows and name not in item}
-    return {**item, **added}
+def _wrapped(shape: Mapping[str, Any], value: JSONValue) -> JSONValue:
+    """Return a value in the lists and maps that a shape has around it."""
+    if "items" in shape:
+        return [_wrapped(shape["items"], value)]
+    if "additionalProperties" in shape:
+        return {"example": _wrapped(shape["additionalProperties"], value)}
+    return value
 
 
 def _broken(
@@ -194,7 +219,7 @@ def _broken(
     """Return a payload with this defect only, or None if no short one is found."""
     if payload is None:
         return None
-    owner, at = walk(_simplest, payload, cell.path)
+    owner, at = walk(_first, payload, expanded(book.schemas[book.slug(name)]), cell.path)
     try:
         finding = defect.inflict(_simplest, owner, at, cell, book.rules(name))
     except (NoSuchExample, Unsatisfiable):
@@ -210,13 +235,19 @@ def _broken(
 
 
 @cache  # hypothesis gives the same strategy for the same arguments, and most are asked for again
-def _simplest(strategy: SearchStrategy[Any]) -> Any:  # noqa: ANN401 - what it draws
+def _simplest(strategy: SearchStrategy[Any]) -> Any:
     return find(strategy, lambda _: True, settings=_QUICK)
 
 
-def _having(least: Payload, examples: Sequence[Payload], path: Path) -> Payload | None:
+def _first(keys: Sequence[Any]) -> Any:
+    return keys[0]
+
+
+def _having(
+    schema: Mapping[str, Any], least: Payload, examples: Sequence[Payload], path: Path
+) -> Payload | None:
     """Return a small payload with the members on a path, or None."""
-    found = next((each for each in (least, *examples) if _has(each, path)), None)
+    found = next((each for each in (least, *examples) if _has(each, schema, path)), None)
     if found is None or found is least:
         return deepcopy(found)
     first = str(path[0])
@@ -225,13 +256,13 @@ def _having(least: Payload, examples: Sequence[Payload], path: Path) -> Payload 
     return {member: made[member] for member in {**found, **made} if member in made}
 
 
-def _has(value: JSONValue, path: Path) -> bool:
-    for member in path:
-        value = next(iter(value), {}) if isinstance(value, list) else value
-        if member not in value:
-            return False
-        value = value[member]
-    return True
+def _has(payload: Payload, schema: Mapping[str, Any], path: Path) -> bool:
+    *before, last = path or ((),)
+    try:
+        owner, _ = walk(_first, payload, schema, path if isinstance(last, int) else (*before,))
+    except (LookupError, TypeError):  # a value without the member, or another variant
+        return False
+    return isinstance(last, int) or not path or last in owner
 
 
 def _of_tickets(book: Rulebook, name: str, least: Payload) -> Iterator[Payload]:
@@ -259,6 +290,11 @@ def _kept(book: Rulebook) -> list[str]:
     return [*book.matrix.immutable.get(book.matrix.root, ()), *cycle]
 
 
+def of_process(book: Rulebook, process: str, ticket: Payload) -> Payload:
+    """Return a new ticket as stored before a change of a process, which it selects."""
+    return {**stored(book, ticket, ""), **selecting(book, process)}
+
+
 def changed(book: Rulebook, process: str) -> Payload | None:
     """Return the new ticket that payloads of a process change, or None."""
     name = book.process(process)
@@ -272,7 +308,9 @@ def _told(book: Rulebook, name: str, payload: Payload) -> list[Finding]:
     if ticket is None:
         report = book.validate(payload, name)
     else:
-        report = book.validate_change(stored(book, ticket, ""), payload, by=BY).report
+        report = book.validate_change(
+            of_process(book, name, ticket), payload, by=BY, process=by_operation(book, name)
+        ).report
     return [*report.violations, *report.warnings]
 
 

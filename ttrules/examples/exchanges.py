@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from ttrules.codes import ANNOTATION
-from ttrules.examples.generate import NoExample, example
+from ttrules.codes import ANNOTATION, FORMATS
+from ttrules.examples.generate import BY, NoExample, by_operation, example, selecting
 from ttrules.examples.values import Likeness
 from ttrules.pointers import pointer
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from ttrules.findings import Report
     from ttrules.json_values import JSONValue
+    from ttrules.matrix import Process
     from ttrules.rulebook import Rulebook
 
 _Object = dict[str, Any]
@@ -27,7 +28,7 @@ _DRAWS: Final = 100
 #: Types of members whose value can be generated without their shape, with a format or None.
 _PLAIN: Final[dict[str | None, _Object]] = {
     "string": {"type": "string"},
-    **{name: {"type": "string", "format": name} for name in ("date-time", "date", "uuid")},
+    **{name: {"type": "string", "format": name} for name in FORMATS if name != "byte"},
 }
 
 
@@ -51,7 +52,7 @@ def sample(book: Rulebook, process: str) -> Sample | None:
     made = book.matrix.process(process)
     try:
         if made.operation == "change":
-            return _of_change(book, process, _stored_for(book, made.value))
+            return _of_change(book, process, _stored_for(book, made))
         request = example(book, process)
     except NoExample:
         return None
@@ -61,7 +62,7 @@ def sample(book: Rulebook, process: str) -> Sample | None:
 
 
 def _of_change(book: Rulebook, process: str, stored: _Object | None) -> Sample | None:
-    root = book.matrix.root
+    root, alone = book.matrix.root_of(process), by_operation(book, process)
     fixed = {*book.matrix.immutable.get(root, ())} - {*book.schema(process).get("required", ())}
     for seed in range(_DRAWS):
         patch = example(book, process, seed=seed)
@@ -72,7 +73,9 @@ def _of_change(book: Rulebook, process: str, stored: _Object | None) -> Sample |
         if stored is None:
             ticket = None
         else:
-            by_list, change = (book.validate_change(stored, e) for e in (operations, patch))
+            by_list, change = (
+                book.validate_change(stored, e, by=BY, process=alone) for e in (operations, patch)
+            )
             if not operations or not by_list.report.valid or not change.report.valid:
                 continue
             ticket = change.ticket
@@ -80,16 +83,19 @@ def _of_change(book: Rulebook, process: str, stored: _Object | None) -> Sample |
         report = (
             book.validate(broken, process)
             if stored is None
-            else book.validate_change(stored, broken).report
+            else book.validate_change(stored, broken, by=BY, process=alone).report
         )
         return Sample(patch, operations, ticket, broken, report)
     return None
 
 
-def _stored_for(book: Rulebook, value: str | None) -> _Object | None:
-    """Return a stored ticket whose selecting field has `value`, or None."""
-    process = book.selecting.get(value or "")
-    return None if process is None else _stored(book, process, example(book, process))
+def _stored_for(book: Rulebook, process: Process) -> _Object | None:
+    """Return a stored ticket that a Change process changes, or None if there is no Add process."""
+    adding = book.matrix.counterpart(process)
+    if adding is None:
+        return None
+    made = _stored(book, adding.name, example(book, adding.name))
+    return {**made, **selecting(book, process.name)}
 
 
 def _stored(book: Rulebook, process: str, request: _Object) -> _Object:
@@ -98,7 +104,8 @@ def _stored(book: Rulebook, process: str, request: _Object) -> _Object:
     It has the initial status and the members that every event contains.
     """
     cycle = book.matrix.lifecycle or {}
-    given = [name for name in cycle.get("always", ()) if name not in request]
+    rows = book.matrix.entities[book.matrix.root_of(process)]
+    given = [n for n in cycle.get("always", ()) if n not in request and n in rows]
     made = {name: _value(book, process, name) for name in given}
     first = {cycle["field"]: cycle["initial"]} if cycle else {}
     return {**{k: v for k, v in made.items() if v is not None}, **request, **first}
@@ -125,13 +132,14 @@ def _spoilt(book: Rulebook, process: str, request: _Object) -> _Object:
     """
     schema, spoilt = book.schemas[book.slug(process)], dict(request)
     members: Mapping[str, Any] = schema["properties"]
-    selecting = book.matrix.selection_field
+    selecting = next(iter(book.matrix.selection_path), None)
     listed = [n for n in request if "enum" in members[n] and n != selecting]
     for name in listed[:1]:
         spoilt[name] = max(map(str, members[name]["enum"]), key=len) + "?"
     for name in [n for n in schema.get("required", ()) if n != selecting and n not in listed][:1]:
         del spoilt[name]
-    for name in [n for n in spoilt if members[n].get("items", {}).get("required")][:1]:
+    nested = [n for n in spoilt if members[n].get("items", {}).get("required") and spoilt[n]]
+    for name in nested[:1]:
         missing = members[name]["items"]["required"][0]
         first, *rest = spoilt[name]
         spoilt[name] = [{key: value for key, value in first.items() if key != missing}, *rest]
@@ -148,8 +156,8 @@ def _value(book: Rulebook, process: str, name: str) -> JSONValue:
     """
     from random import Random
 
-    root = book.matrix.root
-    row = book.matrix.root_fields[name]
+    root = book.matrix.root_of(process)
+    row = book.matrix.entities[root][name]
     if row.type not in _PLAIN:
         return None
     draw = Random(f"{process} stored")  # noqa: S311 - it hides no secret

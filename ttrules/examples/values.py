@@ -11,15 +11,19 @@ import math
 import re
 from base64 import b64encode
 from datetime import UTC, datetime, timedelta
+from fractions import Fraction
+from random import Random
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import jsonschema_rs
 import rstr
 
+from ttrules.codes import PARTS
+from ttrules.json_values import exact, rounded
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-    from random import Random
 
     from ttrules.json_values import JSONValue
 
@@ -60,8 +64,16 @@ LOOKS: Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     (r"", ("Example {number}",)),
 )
 
+#: The annotation of a member that the server fills in: when, and with what.
+FILLED: Final = "x-filled"
+#: The keywords of a shape that a realistic value meets.
+_MET: Final = frozenset(
+    {"type", "enum", "pattern", "minimum", "maximum", "minLength", "maxLength", "format"}
+)
 #: The maximum number of candidates for one value.
 _DRAWS: Final = 60
+#: A bound that is farther from zero leaves a number free on that side.
+_FAR: Final = 10**9
 _FIRST_DAY: Final = datetime(2026, 3, 2, 8, tzinfo=UTC)
 _CONTENT: Final = "Line test {number}: attenuation 31 dB, margin 9 dB, no fault on the line.\n"
 
@@ -74,7 +86,15 @@ class Likeness:
         self._formats: dict[object, Callable[[], str]] = {
             "date-time": lambda: self._moment().strftime("%Y-%m-%dT%H:%M:%SZ"),
             "date": lambda: self._moment().strftime("%Y-%m-%d"),
+            "time": lambda: self._moment().strftime("%H:%M:%SZ"),
+            "duration": lambda: f"PT{self._draw.randint(1, 48)}H",
             "uuid": lambda: str(UUID(int=self._draw.getrandbits(128), version=4)),
+            "email": lambda: f"desk{self._draw.randint(10, 99)}@example.com",
+            "hostname": lambda: f"host{self._draw.randint(10, 99)}.example.com",
+            "ipv4": lambda: f"192.0.2.{self._draw.randint(1, 254)}",
+            "ipv6": lambda: f"2001:db8::{self._draw.randint(1, 0xFFFF):x}",
+            "uri": lambda: f"https://example.com/{self._draw.randint(10_000, 99_999)}",
+            "uri-reference": lambda: f"/example/{self._draw.randint(10_000, 99_999)}",
         }
 
     def value(self, entity: str, field: str, schema: Mapping[str, Any]) -> JSONValue:
@@ -93,23 +113,33 @@ class Likeness:
     ) -> JSONValue:
         if "enum" in schema:
             return self._draw.choice(schema["enum"])
-        kinds = schema.get("type", "string")
-        match kinds if isinstance(kinds, str) else kinds[0]:
+        if "anyOf" in schema:
+            return self._candidate(entity, field, self._draw.choice(schema["anyOf"]), attempt)
+        match self._kind(schema.get("type", "string")):
+            case "array" if "items" in schema:
+                return [self._candidate(entity, field, schema["items"], attempt)]
             case "boolean":
                 return self._draw.random() < 0.5  # noqa: PLR2004 - as often as not
             case "integer":
-                return round(self._number(schema, 1))
+                return self._number(schema, 1)
             case "number":
                 return self._number(schema, 0.5)
         if schema.get("contentEncoding") == "base64":
             return self._base64(schema)
-        if "format" in schema and attempt % 2 == 0:
+        if schema.get("format") in self._formats and attempt % 2 == 0:
             return self._formats[schema["format"]]()
         if attempt % 2 and "pattern" in schema:
             patterns = [schema["pattern"], *(each["pattern"] for each in schema.get("allOf", ()))]
             made = rstr.Rstr(self._draw).xeger(self._draw.choice(patterns))
             return made if made.isprintable() else None
         return self._sized(self._look(entity, field), schema)
+
+    def _kind(self, kinds: str | list[str]) -> str:
+        """Return the type of a candidate: the only one, or one of several scalars."""
+        if isinstance(kinds, str):
+            return kinds
+        plain = [each for each in kinds if each not in {"null", "object", "array"}]
+        return self._draw.choice(plain) if plain[1:] else kinds[0]
 
     def _look(self, entity: str, field: str) -> str:
         about = f"{entity}.{field}".casefold()
@@ -137,12 +167,32 @@ class Likeness:
 
     def _number(self, schema: Mapping[str, Any], finest: float) -> float:
         """Return a multiple of the step that is likely to be in range."""
-        lows = [schema[key] for key in ("minimum", "exclusiveMinimum") if key in schema]
-        highs = [schema[key] for key in ("maximum", "exclusiveMaximum") if key in schema]
-        step = schema.get("multipleOf", finest)
+        lows = [exact(schema[key]) for key in ("minimum", "exclusiveMinimum") if key in schema]
+        highs = [exact(schema[key]) for key in ("maximum", "exclusiveMaximum") if key in schema]
+        # A bound such as that of int64 is too far to begin there.
+        lows = [each for each in lows if each > -_FAR]
+        highs = [each for each in highs if each < _FAR]
+        step = Fraction(exact(schema.get("multipleOf", finest)))
         low = max(lows) if lows else min([1, *(high - 100 * step for high in highs)])
         high = min(highs) if highs else low + 100 * step
         if 0 < high - low < 4 * step and "multipleOf" not in schema and finest < 1:
-            step = (high - low) / 8
+            step = Fraction(high - low) / 8
         first, last = math.ceil(low / step), math.floor(high / step)
-        return round(float(self._draw.randint(first, max(first, last)) * step), 12)
+        number = self._draw.randint(first, max(first, last)) * step
+        return rounded(number) if finest == 1 or abs(number) > _FAR else float(rounded(number))
+
+
+def realistic(entity: str, field: str, shape: Mapping[str, Any]) -> JSONValue:
+    """Return a realistic value of a field with a shape, or None if none is found."""
+    draw = Likeness(Random(f"{entity} {field}"))  # noqa: S311 - it hides no secret
+    try:
+        return draw.value(entity, field, _plain(shape))
+    except ValueError:  # a keyword has a value that no engine knows
+        return None
+
+
+def _plain(shape: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of the shape of a value, or an item, that a realistic value meets."""
+    while PARTS & shape.keys():
+        shape = shape[next(iter(PARTS & shape.keys()))]
+    return {key: value for key, value in shape.items() if key in _MET}

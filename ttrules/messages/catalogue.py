@@ -11,6 +11,7 @@ from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
+from ttrules.codes import noun_of
 from ttrules.errors import NoSuchLanguage
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ TABLES: Final[dict[str, str]] = {"en": "ttrules.messages.en", "pl": "ttrules.mes
 
 #: The findings whose params are rendered with words of the language.
 _FILLED: Final = frozenset({"type", "format", "range", "length", "process_dependent", "transition"})
+
+#: The tests of a condition that compare values.
+_TESTS: Final = ("equals", "not_equals", "in", "not_in", "contains", "not_contains")
+_LITERALS: Final = {True: "true", False: "false", None: "null"}
 
 #: The language if none is requested.
 DEFAULT: Final = "en"
@@ -64,6 +69,11 @@ class Catalogue:
         for name in NAMES:
             setattr(self, name, getattr(module, name.upper()))
 
+    def noun(self, entity: str) -> str:
+        """Return what a sentence calls a payload whose entity this is."""
+        noun = noun_of(entity)
+        return self.words.get(f"noun_{noun}") or self.words["noun"].format(noun=noun)
+
     def finding(
         self,
         code: str,
@@ -74,15 +84,18 @@ class Catalogue:
         process: str | None,
     ) -> str:
         """Return the message of a finding. Raises KeyError for an unknown code."""
+        given = params.get("noun", {}).get(self.language)
+        noun = given or self.noun(entity or "")
+        usual = None if given else self.words.get(f"new_{noun_of(entity or '')}")
+        new = usual or self.words["new"].format(noun=noun)
         words: dict[str, Any] = {
             "entity": entity or self.words["payload"],
             "field": field or self.words["payload"],
-            "process": self.words["process"].replace("{name}", process)
-            if process
-            else self.words["new_ticket"],
+            "process": self.words["process"].replace("{name}", process) if process else new,
         }
         for key, value in params.items():
-            words[key] = _listed(value) if isinstance(value, list) else value
+            words[key] = _listed(value) if isinstance(value, list) else shown(value)
+        words |= {"noun": noun, "new": new}
         template = self.messages[code]
         if code in _FILLED:
             words.update(self._filling(code, params, words["field"]))
@@ -92,6 +105,8 @@ class Catalogue:
                 template = self.words[name]
         if process is None and code == "required":
             template = self.words["unselected"]
+            if "changes" in params:
+                template += self.words["is_a_change"]
         if "list" in params:
             template = self.words["stored_item"]
         text = template.format_map(words)
@@ -129,11 +144,19 @@ class Catalogue:
         return rule
 
     def _test(self, when: Mapping[str, Any]) -> str:
+        """Return the test of a condition: its words have the name of the test."""
         if "exists" in when:
             return self.words["sent" if when["exists"] else "not_sent"]
-        if "equals" in when:
-            return self.words["equals"].format(value=when["equals"])
-        return self.words["in"].format(values=_listed(when["in"]))
+        test = next(each for each in _TESTS if each in when)
+        value = when[test]
+        if isinstance(value, dict):
+            members = self.words["and"].join(
+                self.words["member"].format(name=name, value=shown(each))
+                for name, each in value.items()
+            )
+            return self.words[f"{test}_item"].format(members=members)
+        values = _listed(value) if isinstance(value, list) else shown(value)
+        return self.words[test].format(value=values, values=values)
 
     def render(self, message: Message) -> str:
         """Return a message of the library in this language."""
@@ -157,4 +180,9 @@ def catalogue(language: str = DEFAULT) -> Catalogue:
 
 
 def _listed(values: list[Any]) -> str:
-    return ", ".join(map(str, values))
+    return ", ".join(map(shown, values))
+
+
+def shown(value: object) -> str:
+    """Return a value of the spec as JSON writes it, a text without quotes."""
+    return _LITERALS[value] if value is None or isinstance(value, bool) else str(value)

@@ -19,9 +19,12 @@ FORMATS: Final[dict[str, str]] = {name: text for name, (_, text) in _ENFORCED.it
 WORDS: Final[dict[str, str]] = {
     "payload": "the payload",
     "process": "{name}",
+    "noun": "{noun}",
+    "noun_ticket": "ticket",
+    "new": "a new {noun}",
     "new_ticket": "a new ticket",
-    "unselected": "Send {field}: a new ticket requires it, and it selects the process. If this is a"
-    " change, validate it against a Change process.",
+    "unselected": "Send {field}: {new} requires it, because it selects the process.",
+    "is_a_change": " If this is a change, name its process: {changes}.",
     "or": " or ",
     "suggestion": " Did you mean {name}?",
     "unknown_status": "an unknown status",
@@ -40,7 +43,15 @@ WORDS: Final[dict[str, str]] = {
     "sent": "is sent",
     "not_sent": "is not sent",
     "equals": "is {value}",
+    "not_equals": "is not {value}",
     "in": "is one of {values}",
+    "not_in": "is none of {values}",
+    "contains": "contains {value}",
+    "not_contains": "does not contain {value}",
+    "contains_item": "has an item with {members}",
+    "not_contains_item": "has no item with {members}",
+    "member": "{name} {value}",
+    "and": " and ",
 }
 
 #: Counted nouns, with each plural form of the language: here one, and all others.
@@ -64,8 +75,10 @@ SEVERITIES: Final[dict[str, str]] = {
 #: Texts around the facts that commands print.
 TEXTS: Final[dict[str, str]] = {
     "unreadable": "Send one JSON document.",
+    "as_a_change": "Use --process {process}, or --against with the stored ticket.",
     "field": "Field",
     "no_type": "no type",
+    "hidden_decisions": "--all lists the other decisions ({count}).",
     "one_of": "{type}; one of: {values}",
     "conditions": "Conditions",
     "selection": "Choice of process",
@@ -78,6 +91,7 @@ TEXTS: Final[dict[str, str]] = {
     "why": "Why: {reason}",
     "source": "Source: {source}",
     "optional": "No condition; it is optional.",
+    "others": "all others",
     "immutable": "A change may repeat it, but not alter it.",
     "append_only": "A change may add items, but not alter or remove stored items.",
     "default": "If a change omits it in a new item, it is {value}.",
@@ -97,9 +111,17 @@ ODDITIES: Final[dict[str, str]] = {
     "hollow": "It may be sent, but no member of {detail} may be sent and used.",
     "untyped": "It has no type, so any value is valid.",
     "selector": "It selects the process, but is not required in: {detail}.",
+    "unselecting": "These values select no process: {detail}.",
+    "initial": "It may be sent, but the status of a new ticket is: {detail}.",
     "unread": "No field has this entity as its type, so its rows have no effect.",
+    "unreached": "Its codes have no effect in: {detail}. No payload of these contains it.",
+    "untestable": "Its condition tests a field that cannot be sent: {detail}.",
+    "contradictory": "No object can meet all their conditions in: {detail}.",
     "spelling": "Other names suggest the spelling {detail}.",
     "case": "Its name differs from {detail} only in case.",
+    "default": "The document has a {detail} that is not valid itself.",
+    "overruled": "The document has {detail}; the codes of the matrix apply instead.",
+    "unenforced": "The document has {detail}, which is not enforced.",
 }
 
 __all__ = [

@@ -29,6 +29,8 @@ RELATIONS: Final[dict[str, str]] = {
     "if_then_all": "jeśli wysyłasz pole {first}, wyślij też wszystkie z pól: {rest}",
     "if_then_any": "jeśli wysyłasz pole {first}, wyślij też co najmniej jedno z pól: {rest}",
     "if_then_none": "jeśli wysyłasz pole {first}, nie wysyłaj żadnego z pól: {rest}",
+    "required": "pole {fields} jest wymagane",
+    "prohibited": "pole {fields} jest zabronione",
 }
 
 MESSAGES: Final[dict[str, str]] = {
@@ -46,8 +48,9 @@ MESSAGES: Final[dict[str, str]] = {
     "format": "Zapisz pole {field} jako {expected}.",
     "range": "Podaj w polu {field} wartość z dozwolonego zakresu ({limits}).",
     "length": "Zachowaj dozwolony rozmiar pola {field} ({limits}).",
+    "variant": "Wyślij {field} jako jeden z wariantów: {variants}.",
     "immutable": "Nie zmieniaj pola {field}: można je powtórzyć, ale nie zmienić.",
-    "transition": "Wybierz inną wartość pola {field}: po statusie {from} zgłoszenie może mieć"
+    "transition": "Wybierz inną wartość pola {field}: po statusie {from} {noun} może mieć"
     " jeden z następujących: {allowed}.",
 }
 
@@ -63,24 +66,35 @@ KINDS: Final[dict[str, str]] = {
 FORMATS: Final[dict[str, str]] = {
     "date-time": "datę z czasem według RFC 3339, z przesunięciem strefy albo literą Z",
     "date": "pełną datę według RFC 3339 (RRRR-MM-DD)",
+    "time": "pełny czas według RFC 3339, z przesunięciem strefy albo literą Z (gg:mm:ssZ)",
+    "duration": "czas trwania (RFC 3339, dodatek A), na przykład P1DT12H",
     "byte": "base64 z dopełnieniem i bez podziału na wiersze (RFC 4648, punkt 4)",
     "uuid": "UUID (RFC 9562)",
+    "email": "adres e-mail (RFC 5321, Mailbox)",
+    "hostname": "nazwę hosta (RFC 1123) w ASCII, bez kropki na końcu",
+    "ipv4": "adres IPv4 w zapisie dziesiętnym z kropkami (RFC 2673, punkt 3.2)",
+    "ipv6": "adres IPv6 bez strefy (RFC 4291, punkt 2.2)",
+    "uri": "URI ze schematem (RFC 3986)",
+    "uri-reference": "URI, także bez schematu (RFC 3986)",
 }
 
 WORDS: Final[dict[str, str]] = {
     "payload": "dokument",
     "process": "w procesie {name}",
+    "noun": "zasób {noun}",
+    "noun_ticket": "zgłoszenie",
+    "new": "przy dodawaniu ({noun})",
     "new_ticket": "w nowym zgłoszeniu",
-    "unselected": "Wyślij pole {field}: w nowym zgłoszeniu jest wymagane i wybiera proces. Jeśli to"
-    " zmiana, sprawdź ją według jednego z procesów zmiany (Change).",
+    "unselected": "Wyślij pole {field}: {new} jest wymagane, bo wybiera proces.",
+    "is_a_change": " Jeśli to zmiana, wskaż jej proces: {changes}.",
     "or": " lub ",
     "suggestion": " Czy chodziło o {name}?",
     "unknown_status": "nieznanym",
     "final": "Nie zmieniaj pola {field}: po statusie {from} nie ma dozwolonych przejść.",
-    "accepts": "Nie zmieniaj pola {field}: {from} to status końcowy, w którym zgłoszenie"
-    " przyjmuje tylko zmiany następujących pól: {accepts}.",
+    "accepts": "Nie zmieniaj pola {field}: {from} to status końcowy, w którym można"
+    " zmieniać tylko następujące pola: {accepts}.",
     "accepts_nothing": "Nie zmieniaj pola {field}: {from} to status końcowy, w którym"
-    " zgłoszenie nie przyjmuje zmian.",
+    " nie można niczego zmieniać.",
     "stored_item": "Nie zmieniaj pola {field}: do listy {list} można dodawać pozycje, ale nie"
     " można zmieniać ani usuwać zapisanych. Aby dodać pozycję, wyślij tylko ją: w merge patch jako"
     " listę {list}, w JSON Patch operacją add ze ścieżką {append}.",
@@ -91,7 +105,15 @@ WORDS: Final[dict[str, str]] = {
     "sent": "jest wysyłane",
     "not_sent": "nie jest wysyłane",
     "equals": "ma wartość {value}",
+    "not_equals": "nie ma wartości {value}",
     "in": "ma jedną z wartości {values}",
+    "not_in": "nie ma żadnej z wartości {values}",
+    "contains": "zawiera wartość {value}",
+    "not_contains": "nie zawiera wartości {value}",
+    "contains_item": "ma pozycję, w której {members}",
+    "not_contains_item": "nie ma pozycji, w której {members}",
+    "member": "{name} ma wartość {value}",
+    "and": " i ",
 }
 
 REASONS: Final[dict[str, str]] = {
@@ -117,6 +139,7 @@ REASONS: Final[dict[str, str]] = {
     "many_digits": "liczba ma za dużo cyfr",
     "not_finite": "JSON nie zna NaN ani nieskończoności",
     "decimal": "wartość Decimal poza zakresem podwójnej precyzji",
+    "json_patch": "to jest JSON Patch; sprawdź go z opcją --against i zapisanym zgłoszeniem",
     "operation": "operacji {index} nie można wykonać: {why}",
     "operations": "łatka może mieć najwyżej {most} operacji",
     "long_pointer": "{name} jest dłuższe niż {most} znaków",
@@ -130,8 +153,10 @@ REASONS: Final[dict[str, str]] = {
     "another_value": "wartość pod {path} jest inna niż oczekiwana",
     "nowhere": "{path} nie istnieje",
     "no_selection": "reguły nie określają, jak wybrać proces dla nowego zgłoszenia",
+    "name_process": "może obowiązywać kilka procesów: {processes}; wskaż jeden z nich",
+    "no_change": "reguły nie określają, jak wybrać proces zmiany",
+    "no_change_process": "{process} nie jest procesem zmiany zgłoszenia",
     "not_changed": "dla pola {field} zapisanego zgłoszenia nie ma procesu zmiany; znane: {wanted}",
-    "declared": "zadeklarowane w regułach",
 }
 
 COUNTS: Final[dict[str, tuple[str, ...]]] = {
@@ -156,8 +181,10 @@ SEVERITIES: Final[dict[str, str]] = {
 
 TEXTS: Final[dict[str, str]] = {
     "unreadable": "Wyślij jeden dokument JSON.",
+    "as_a_change": "Użyj --process {process} albo --against z zapisanym zgłoszeniem.",
     "field": "Pole",
     "no_type": "bez typu",
+    "hidden_decisions": "Pozostałe decyzje ({count}) pokazuje --all.",
     "one_of": "{type}; jedna z wartości: {values}",
     "conditions": "Warunki",
     "selection": "Wybór procesu",
@@ -170,6 +197,7 @@ TEXTS: Final[dict[str, str]] = {
     "why": "Powód: {reason}",
     "source": "Źródło: {source}",
     "optional": "Bez warunku; pole jest opcjonalne.",
+    "others": "wszystkie inne",
     "immutable": "Zmiana może je powtórzyć, ale nie może go zmienić.",
     "append_only": "Zmiana może dodać pozycje, ale nie może zmienić ani usunąć zapisanych.",
     "default": "Jeśli zmiana pominie je w nowej pozycji, otrzymuje wartość {value}.",
@@ -188,9 +216,18 @@ ODDITIES: Final[dict[str, str]] = {
     "hollow": "Można je wysłać, choć żadne z pól {detail} nie jest dozwolone ani używane.",
     "untyped": "Pole nie ma typu, więc pasuje każda wartość.",
     "selector": "Pole wybiera proces, choć nie trzeba go wysyłać w: {detail}.",
+    "unselecting": "Te wartości nie wybierają żadnego procesu: {detail}.",
+    "initial": "Można je wysłać, choć status nowego zgłoszenia to: {detail}.",
     "unread": "Żadne pole nie zawiera tego obiektu, więc jego wiersze niczego nie wymagają.",
+    "unreached": "Kody nie mają znaczenia w: {detail}. Dokumenty tych procesów nie zawierają tego"
+    " obiektu.",
+    "untestable": "Warunek zależy od pola, którego nie można wysłać: {detail}.",
+    "contradictory": "Żaden obiekt nie może spełnić wszystkich warunków w: {detail}.",
     "spelling": "Inne nazwy sugerują pisownię {detail}.",
     "case": "Nazwa różni się od {detail} tylko wielkością liter.",
+    "default": "Dokument zawiera wartość domyślną, która sama nie jest poprawna: {detail}.",
+    "overruled": "Dokument zawiera: {detail}; obowiązują kody z tabeli.",
+    "unenforced": "Dokument zawiera: {detail}; nie jest to sprawdzane.",
 }
 
 #: The last digits that take the second form of number, and the last two that never do.

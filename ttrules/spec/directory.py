@@ -37,11 +37,14 @@ def files_of(spec: Matrix) -> dict[str, bytes]:
 
 
 def differences(files: Mapping[str, bytes], directory: str) -> dict[str, str]:
-    """Return the difference of each file that differs in a directory, by file name."""
+    """Return the difference of each file that differs in a directory, by file name.
+
+    Line ends do not count: Git may have checked the files out with others.
+    """
     different = {}
     for name, content in files.items():
         try:
-            if (Path(directory) / name).read_bytes() != content:
+            if (Path(directory) / name).read_bytes().replace(b"\r\n", b"\n") != content:
                 different[name] = "differs"
         except OSError as error:
             different[name] = f"cannot be read: {error.strerror}"

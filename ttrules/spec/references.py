@@ -6,8 +6,12 @@ a process or a status needs a check here; the forms in spec/schemas/ define whic
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
+from ttrules.codes import FORMATS, KEYWORD_CODES, PARTS
+from ttrules.matrix import reached, type_names
+from ttrules.pointers import path_of
 from ttrules.spec.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -20,108 +24,53 @@ if TYPE_CHECKING:
     Entities = Mapping[str, Mapping[str, Field]]
 
 
-def selection_problems(
-    source: Source, fields: Mapping[str, Field], processes: Sequence[str]
-) -> Iterator[Problem]:
-    """Yield the problems of the selection; `fields` are those of the root."""
-    selection = source.value.get("selection")
-    if selection is None:
-        return
-    name, chosen = selection["field"], selection["processes"]
-    if name not in fields:
-        yield source.problem(("selection", "field"), f"no field {name!r}" + nearest(name, fields))
-    elif fields[name].shape.get("type") != "string":
-        yield source.problem(
-            ("selection", "field"), f"{name} is not text, so it cannot select a process"
-        )
-    at = ("selection", "processes")
-    listed = fields[name].shape.get("enum") if name in fields else None
-    values = None if listed is None else [value for value in listed if isinstance(value, str)]
-    seen: dict[tuple[str, str], str] = {}
-    for process, rule in chosen.items():
-        if process not in processes:
-            message = f"the matrix has no process {process!r}" + nearest(process, processes)
-            yield source.problem((*at, process), message, key=True)
-        if values is not None and rule["value"] not in values:
-            message = f"{name} takes no value {rule['value']!r}" + nearest(rule["value"], values)
-            yield source.problem((*at, process, "value"), message)
-        other = seen.setdefault((rule["operation"], rule["value"]), process)
-        if other != process:
-            message = f"{process!r} and {other!r} are chosen by the same values"
-            yield source.problem((*at, process), message, key=True)
-    for process in processes:
-        if process not in chosen:
-            yield source.problem(at, f"the process {process!r} is not listed", key=True)
-
-
-def condition_problems(
-    source: Source, entities: Entities, root: str, processes: Sequence[str]
-) -> Iterator[Problem]:
-    """Yield the problems of the conditions."""
-    for index, entry in enumerate(source.value.get("conditions", ())):
-        at: Place = ("conditions", index)
-        entity = entry["entity"]
-        if entity not in entities:
-            message = f"no entity {entity!r}" + nearest(entity, entities)
-            yield source.problem((*at, "entity"), message)
-            continue
-        wrong = [
-            *_unknown(source, (*at, "fields"), entry["fields"], entities[entity], f"{entity} has"),
-            *_unknown(
-                source, (*at, "processes"), entry.get("processes", ()), processes, "there is"
-            ),
-        ]
-        yield from wrong
-        if not wrong and not bound_processes(entry, entities[entity], processes):
-            message = "none of these fields is process dependent where this applies"
-            yield source.problem((*at, "fields"), message)
-        if entry["relation"] != "optional" and len(entry["fields"]) == 1:
-            message = f"{entry['relation']} relates two fields or more"
-            yield source.problem((*at, "fields"), message)
-        if "when" in entry:
-            yield from _when_problems(source, entities, root, entry, (*at, "when", "field"))
-
-
-def bound_processes(
-    entry: Mapping[str, Any], fields: Mapping[str, Field], processes: Sequence[str]
-) -> tuple[str, ...]:
-    """Return the processes of a condition: those in which one of its fields is PD."""
-    return tuple(
-        process
-        for process in processes
-        if process in entry.get("processes", processes)
-        and any("PD" in fields[name].requirements[process] for name in entry["fields"])
-    )
-
-
-def _unknown(
+def unknown_names(
     source: Source, at: Place, names: Sequence[str], known: Iterable[str], lacks: str
 ) -> Iterator[Problem]:
+    """Yield the names of a list that are not known; `lacks` is the beginning of the message."""
     for index, name in enumerate(names):
         if name not in known:
             yield source.problem((*at, index), f"{lacks} no {name!r}" + nearest(name, known))
 
 
-def _when_problems(
-    source: Source, entities: Entities, root: str, entry: Mapping[str, Any], at: Place
+def value_problem(
+    source: Source, at: Place, name: str, shape: Mapping[str, Any], value: object
 ) -> Iterator[Problem]:
-    """Yield the problems of the test of a condition: every owner must have its field."""
-    entity, name = entry["entity"], entry["when"]["field"]
-    owners = {
-        "self": [entity],
-        "root": [root],
-        "parent": [
-            owner
-            for owner, fields in entities.items()
-            if entity != root and any(field.entity == entity for field in fields.values())
-        ],
-    }[entry["when"].get("of", "self")]
-    if not owners:
-        yield source.problem(at, f"{entity} has no parent")
-    for owner in owners:
-        if name not in entities[owner]:
-            message = f"{owner} has no field {name!r}" + nearest(name, entities[owner])
-            yield source.problem(at, message)
+    """Yield the problem of a value that a field with a scalar shape cannot have."""
+    # Imported here because only loading a spec needs it.
+    from jsonschema_rs import Draft202012Validator
+
+    rules = {
+        key: each
+        for key, each in shape.items()
+        if key in KEYWORD_CODES and not isinstance(each, bool)
+    }
+    if (pattern := FORMATS.get(str(shape.get("format")))) is not None:
+        rules["allOf"] = [{"pattern": pattern[0]}]
+    takes = Draft202012Validator(rules)
+    wrong = next(takes.iter_errors(value), None)
+    if wrong is None:
+        return
+    shown = repr(value) if isinstance(value, str) else json.dumps(value)
+    message = f"{name} takes no value {shown}"
+    if wrong.kind.name not in {"enum", "type"}:
+        message += f" ({wrong.kind.name})"
+    if isinstance(value, str) and takes.is_valid(_unquoted(value)):
+        message += f"; write {value} without quotes"
+    elif not isinstance(value, str) and takes.is_valid(shown):
+        message += f'; write "{shown}" in quotes'
+    else:
+        texts = [each for each in shape.get("enum", ()) if isinstance(each, str)]
+        message += nearest(str(value), texts)
+    yield source.problem(at, message)
+
+
+def _unquoted(text: str) -> object:
+    """Return the value of a text that is written without quotes: a number, true or false."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def name_problems(source: Source, entities: Entities) -> Iterator[Problem]:
@@ -144,44 +93,65 @@ def name_problems(source: Source, entities: Entities) -> Iterator[Problem]:
             yield source.problem(at, f"the matrix has no row {name!r}" + nearest(name, rows))
     anywhere = {field: None for fields in entities.values() for field in fields}
     identity = decided.get("identity", {}).get("fields", ())
-    yield from _unknown(source, ("identity", "fields"), identity, anywhere, "any entity has")
+    yield from unknown_names(source, ("identity", "fields"), identity, anywhere, "any entity has")
 
 
-def append_problems(source: Source, entities: Entities, root: str) -> Iterator[Problem]:
-    """Yield the append-only fields that are not lists of objects of the root."""
+def append_problems(
+    source: Source, entities: Entities, roots: Mapping[str, str]
+) -> Iterator[Problem]:
+    """Yield the append-only fields that are not lists of objects of a root, by process."""
     for entity, fields in source.value.get("append_only", {}).get("fields", {}).items():
         at: Place = ("append_only", "fields", entity)
-        if entity in entities and entity != root:
+        if entity in entities and entity not in roots.values():
+            listed = ", ".join(dict.fromkeys(roots.values()))
             message = (
-                f"only lists of the root {root} can be append-only: a change may remove others"
+                f"only lists of the root {listed} can be append-only: a change may remove others"
             )
             yield source.problem(at, message, key=True)
             continue
         for index, name in enumerate(fields):
             field = entities.get(entity, {}).get(name)
-            if field is not None and not (field.many and field.entity):
+            if field is not None and not _is_list_of_objects(field):
                 message = f"{name} is not a list of objects, so nothing can be appended to it"
                 yield source.problem((*at, index), message)
-    yield from _default_problems(source, entities, root)
+    yield from _default_problems(source, entities, roots)
 
 
-def _default_problems(source: Source, entities: Entities, root: str) -> Iterator[Problem]:
+def _is_list_of_objects(field: Field) -> bool:
+    """Return whether a list has objects only: its items have no other type and are not null."""
+    items = field.shape["items"] if field.many and field.entities else {}
+    is_plain = PARTS.isdisjoint(items) and not items.get("nullable")
+    return is_plain and type_names(items) == ["object"]
+
+
+def _default_problems(
+    source: Source, entities: Entities, roots: Mapping[str, str]
+) -> Iterator[Problem]:
     """Yield defaults that no sender may send, or that belong to no append-only list."""
     decided = source.value.get("append_only", {})
-    lists = decided.get("fields", {}).get(root, ())
-    items = [entities[root][name].entity for name in lists if name in entities[root]]
+    items = [
+        entity
+        for root in dict.fromkeys(roots.values())
+        for name in decided.get("fields", {}).get(root, ())
+        if name in entities[root]
+        for entity in entities[root][name].entities
+    ]
     for entity, members in decided.get("defaults", {}).items():
         at: Place = ("append_only", "defaults", entity)
         if entity not in items:
             message = f"no append-only list has items of {entity!r}"
-            yield source.problem(at, message + nearest(entity, [e for e in items if e]), key=True)
+            yield source.problem(at, message + nearest(entity, items), key=True)
             continue
         for name in members:
             field = entities[entity].get(name)
             if field is None:
                 message = f"{entity} has no field {name!r}" + nearest(name, entities[entity])
                 yield source.problem((*at, name), message, key=True)
-            elif {"P", "-"} & set(field.requirements.values()):
+            elif {"P", "-"} & {
+                code
+                for process, code in field.requirements.items()
+                if entity in reached(entities, roots[process])
+            }:
                 message = f"{entity}.{name} may not be sent in every process"
                 yield source.problem((*at, name), message, key=True)
             elif field.shape.get("type") != "string":
@@ -224,7 +194,9 @@ def _final_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[Pro
     """Yield the problems of the members that a final status accepts."""
     final = source.value.get("final")
     if final is not None:
-        yield from _unknown(source, ("final", "accepts"), final["accepts"], fields, "the root has")
+        yield from unknown_names(
+            source, ("final", "accepts"), final["accepts"], fields, "the root has"
+        )
         if all(source.value["moves"].values()):
             yield source.problem(("final",), "every status has a move, so none is final", key=True)
 
@@ -242,7 +214,7 @@ def _carries_problems(source: Source, fields: Mapping[str, Field]) -> Iterator[P
 
 
 def _targets(lifecycle: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Yield every status that a transition leads to, with its place."""
+    """Yield every status that a transition, an event or a command leads to, with its place."""
     yield ("initial",), lifecycle["initial"]
     for status, following in lifecycle["moves"].items():
         for index, move in enumerate(following):
@@ -250,12 +222,23 @@ def _targets(lifecycle: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
     for event, trigger in lifecycle.get("events", {}).items():
         if "to" in trigger:
             yield ("events", event, "to"), trigger["to"]
+    for command, each in lifecycle.get("commands", {}).items():
+        if "to" in each:
+            yield ("commands", command, "to"), each["to"]
 
 
 def _carried(lifecycle: Mapping[str, Any]) -> Iterator[tuple[Place, str]]:
-    """Yield every member that events contain, with its place."""
+    """Yield every member that events contain or commands set, with its place."""
     lists: dict[Place, list[str]] = {("always",): lifecycle.get("always", [])}
-    lists |= {("carries", event): names for event, names in lifecycle.get("carries", {}).items()}
+    lists |= {
+        ("carries", event): names
+        for event, names in lifecycle.get("carries", {}).items()
+        if names != "all"
+    }
     for at, names in lists.items():
         for index, name in enumerate(names):
             yield (*at, index), name
+    for command, each in lifecycle.get("commands", {}).items():
+        for kind in ("arguments", "options"):
+            for key, text in each.get(kind, {}).items():
+                yield ("commands", command, kind, key), path_of(text)[0]

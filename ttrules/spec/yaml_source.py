@@ -1,18 +1,16 @@
-"""YAML files with the position of every value, and validation against the form of a file.
+"""Spec files with the position of every value, and validation against the form of a file.
 
 A Source is the value of one file and knows the line and column of each part. A form is the JSON
 Schema of a kind of file; `form_problems` reports the differences in plain words. The meaning of the
-files is checked in `shapes`, `references` and `load`.
-
-A subset of YAML 1.1 is accepted: keys are text and unique, `<<` does not merge, tags other than
-YAML's own are rejected, and dates stay text. Aliases are followed within limits, so a short file
-cannot fill the memory.
+files is checked in `shapes`, `references` and `load`; their texts are parsed in `text`.
 """
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from reprlib import repr as show
@@ -20,51 +18,54 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import yaml
 
-from ttrules.codes import MAX_DEPTH, closest
+from ttrules.codes import closest
 from ttrules.errors import Problem, SpecError
+from ttrules.messages.printable import lookalike
+from ttrules.pointers import pointer
+from ttrules.spec.json_source import JSONPlaces, NotParsed
+from ttrules.spec.text import is_merge, nodes_of, value_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from collections.abc import Set as AbstractSet
     from os import PathLike
 
     from jsonschema_rs import Draft202012Validator, ValidationError
 
-Place: TypeAlias = tuple[str | int, ...]
-#: The result for a node: its value, its number of parts with every alias expanded, and its levels
-#: of lists and mappings.
-_Built: TypeAlias = tuple[Any, int, int]
+    #: The path of a spec file, or its content.
+    SpecFile: TypeAlias = str | PathLike[str] | Mapping[str, Any]
 
-#: The loader of libyaml if PyYAML has it; the other one is slow, and stricter about tabs.
-_LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-_TAG: Final = "tag:yaml.org,2002:"
-_TEXT: Final = frozenset({"str", "timestamp", "value"})
-_NUMBERS: Final = frozenset({"int", "float", "bool", "null"})
-#: Characters that YAML does not allow (YAML 1.1, section 5.1).
+Place: TypeAlias = tuple[str | int, ...]
+
+#: Characters that YAML does not allow (YAML 1.2, section 5.1).
 _UNPRINTABLE: Final = re.compile(
     "[^\t\n\r -~\u0085\u00a0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 )
-#: Far above the largest OpenAPI document, far below the memory of a machine.
-_MOST_PARTS: Final = 1_000_000
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]+:/", re.IGNORECASE)
 
 
 class Source:
-    """One YAML file: its text, its value, and the place of every part.
+    """One spec file, or a value in its place: its value, and the place of every part.
 
-    Raises SpecError if the file cannot be read or is not in the accepted subset of YAML.
+    `path` is the path of the file, or the name of the value in messages. Raises SpecError if the
+    file cannot be read or parsed, or if the value is not JSON.
     """
 
-    def __init__(self, path: str | PathLike[str]) -> None:
-        self.path = str(path)
-        self._problems: list[Problem] = []
-        self._built: dict[int, _Built] = {}
-        self.text = self._text()
-        self._root = self._compose(self.text)
-        self.value: Any = self._build(self._root, set())[0]
-        if self._problems:
-            raise SpecError(self._problems)
+    def __init__(self, path: SpecFile, name: str = "") -> None:
+        self.is_file = not isinstance(path, Mapping)
+        self.path = name if isinstance(path, Mapping) else str(path)
+        self._nodes: yaml.Node | JSONPlaces | None = None
+        self.text = self._written(path) if isinstance(path, Mapping) else self._text()
+        try:
+            self.value: Any = value_of(self.text, is_json=self._is_json)
+        except NotParsed as error:
+            wrong = error.wrong if self.is_file else [(1, 1, each.message) for each in error.wrong]
+            raise SpecError([Problem(self.path, *each) for each in wrong]) from error
 
-    def at(self, place: Place) -> Any:  # noqa: ANN401 - any YAML value
+    @property
+    def _is_json(self) -> bool:
+        return not self.is_file or self.path.casefold().endswith(".json")
+
+    def at(self, place: Place) -> Any:
         """Return the value at `place`, which exists."""
         value = self.value
         for part in place:
@@ -72,32 +73,45 @@ class Source:
         return value
 
     def problem(self, place: Place, message: str, *, key: bool = False) -> Problem:
-        """Return a Problem at the value of `place`, which exists, or at its key."""
-        node = at = self._root
-        for part in place:
-            if isinstance(node, yaml.MappingNode):
-                at, node = next(pair for pair in node.value if pair[0].value == part)
-            else:
-                at = node = node.value[part]
-        return self._problem(at if key else node, message)
+        """Return a Problem at the value of `place`, which exists, or at its key.
+
+        The message of a problem of a value that was not read from a file contains the place.
+        """
+        if not self.is_file:
+            return Problem(self.path, 1, 1, f"{pointer(place) or 'the whole'}: {message}")
+        at, node = self._found(place)
+        mark = (at if key else node).start_mark
+        return Problem(self.path, mark.line + 1, mark.column + 1, message)
 
     def extent(self, place: Place) -> tuple[int, int]:
         """Return the start and end in `text` of the value at `place`, which exists."""
-        node = self._root
-        for part in place:
-            if isinstance(node, yaml.MappingNode):
-                node = next(value for key, value in node.value if key.value == part)
-            else:
-                node = node.value[part]
+        _, node = self._found(place)
         return node.start_mark.index, node.end_mark.index
 
-    def _problem(self, node: yaml.Node, message: str) -> Problem:
-        return Problem(self.path, node.start_mark.line + 1, node.start_mark.column + 1, message)
+    def _found(self, place: Place) -> tuple[yaml.Node, yaml.Node]:
+        """Return the nodes of the key and of the value at `place`."""
+        if self._nodes is None:
+            self._nodes = nodes_of(self.text, is_json=self._is_json)
+        if isinstance(self._nodes, JSONPlaces):
+            return self._nodes.find(place)
+        at = node = self._nodes
+        for part in place:
+            at, node = _below(node, part)
+        return at, node
 
     def _stop(self, message: str, line: int = 1, column: int = 1) -> SpecError:
         return SpecError([Problem(self.path, line, column, message)])
 
+    def _written(self, value: Mapping[str, Any]) -> str:
+        """Return a value as JSON."""
+        try:
+            return json.dumps(value, allow_nan=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise self._stop(f"is not JSON: {error}") from error
+
     def _text(self) -> str:
+        if _URL.match(self.path):
+            raise self._stop("is a URL, and only files are read: download it, then name the file")
         try:
             text = Path(self.path).read_bytes().decode("utf-8-sig")
         except OSError as error:
@@ -105,95 +119,26 @@ class Source:
         except UnicodeDecodeError as error:
             before = error.object[: error.start].decode()
             raise self._stop("is not UTF-8 here", *_end_of(before)) from error
-        if wrong := _UNPRINTABLE.search(text):
+        if not self._is_json and (wrong := _UNPRINTABLE.search(text)):
             message = f"is not YAML: the character U+{ord(wrong[0]):04X} is not allowed"
             raise self._stop(message, *_end_of(text[: wrong.start()]))
         return text
 
-    def _compose(self, text: str) -> yaml.Node:
-        try:
-            self._refuse_depth(text)
-            root: yaml.Node | None = yaml.compose(text, Loader=_LOADER)
-        except yaml.MarkedYAMLError as error:
-            mark: Any = error.problem_mark
-            message = f"is not YAML: {' '.join(filter(None, (error.context, error.problem)))}"
-            raise self._stop(message, mark.line + 1, mark.column + 1) from error
-        if root is None:
-            raise self._stop("is empty; a mapping was expected")
-        return root
 
-    def _refuse_depth(self, text: str) -> None:
-        """Reject a file that is nested too deep, before any recursion."""
-        depth = 0
-        for event in yaml.parse(text, Loader=_LOADER):
-            if isinstance(event, yaml.CollectionStartEvent):
-                depth += 1
-                if depth > MAX_DEPTH:
-                    mark: Any = event.start_mark
-                    raise self._stop("is nested too deep", mark.line + 1, mark.column + 1)
-            elif isinstance(event, yaml.CollectionEndEvent):
-                depth -= 1
-
-    def _build(self, node: yaml.Node, above: set[int]) -> _Built:
-        if id(node) in self._built:
-            return self._built[id(node)]
-        if id(node) in above:
-            raise SpecError([self._problem(node, "refers to itself")])
-        above.add(id(node))
-        value: Any
-        match node:
-            case yaml.MappingNode():
-                below = self._members(node, above)
-                value = {key: each[0] for key, each in below.items()}
-                built = [*below.values()]
-            case yaml.SequenceNode():
-                built = [self._build(item, above) for item in node.value]
-                value = [each[0] for each in built]
-            case _:
-                value, built = self._scalar(node), []
-        self._refuse_tag(node)
-        above.remove(id(node))
-        parts = 1 + sum(each[1] for each in built)
-        depth = 1 + max((each[2] for each in built), default=0)
-        if parts > _MOST_PARTS or depth > MAX_DEPTH + 1:
-            message = "is too large with its aliases written out"
-            raise SpecError([self._problem(node, message)])
-        self._built[id(node)] = value, parts, depth
-        return self._built[id(node)]
-
-    def _members(self, node: yaml.MappingNode, above: set[int]) -> dict[str, _Built]:
-        members: dict[str, _Built] = {}
-        for key, item in node.value:
-            if not isinstance(key, yaml.ScalarNode) or key.tag == f"{_TAG}merge":
-                self._problems.append(self._problem(key, "is no plain key"))
-            elif key.value in members:
-                message = f"duplicate key {key.value!r}"
-                self._problems.append(self._problem(key, message))
-            else:
-                self._refuse_tag(key)
-                members[key.value] = self._build(item, above)
-        return members
-
-    def _scalar(self, node: yaml.Node) -> str | float | bool | None:
-        kind = node.tag.removeprefix(_TAG)
-        text: str = node.value
-        if kind not in _NUMBERS:
-            return text
-        try:
-            value: float | bool | None = yaml.constructor.SafeConstructor().construct_object(node)
-            json.dumps(value, allow_nan=False)
-        except (ValueError, LookupError, OverflowError):  # !!int abc, !!bool abc, .nan, 1:1:…:1.5
-            self._problems.append(self._problem(node, f"{show(text)} is no {kind} that JSON knows"))
-            return None
-        return value
-
-    def _refuse_tag(self, node: yaml.Node) -> None:
-        takes: dict[type[yaml.Node], AbstractSet[str]] = {
-            yaml.MappingNode: {"map"},
-            yaml.SequenceNode: {"seq"},
-        }
-        if node.tag.removeprefix(_TAG) not in takes.get(type(node), _TEXT | _NUMBERS):
-            self._problems.append(self._problem(node, f"the tag {node.tag!r} is not known here"))
+def _below(node: yaml.Node, part: str | int) -> tuple[yaml.Node, yaml.Node]:
+    """Return the key and the value of a member that exists, also if it is merged, or an item."""
+    if not isinstance(node, yaml.MappingNode):
+        return node.value[part], node.value[part]
+    merged: list[yaml.Node] = []
+    for key, value in node.value:
+        if key.value == part and not is_merge(key):
+            return key, value
+        if is_merge(key):
+            merged += value.value if isinstance(value, yaml.SequenceNode) else [value]
+    for each in merged:
+        with suppress(LookupError):
+            return _below(each, part)
+    raise LookupError(part)
 
 
 def _end_of(text: str) -> tuple[int, int]:
@@ -265,14 +210,14 @@ def _expected(error: ValidationError) -> str:  # noqa: PLR0911 - a return a keyw
             return f"{' or '.join(_KINDS[kind] for kind in details['types'])} was expected"
         case "enum":
             allowed = ", ".join(map(str, details["options"]))
-            return f"one of {allowed} was expected, not {_told(error.instance)}"
+            meant = lookalike(str(error.instance), map(str, details["options"]))
+            hint = "" if meant is None else f"; {meant}"
+            return f"one of {allowed} was expected, not {_told(error.instance)}{hint}"
         case "const":
             expected = _told(details["expected_value"])
             return f"{expected} was expected, not {_told(error.instance)}"
         case "pattern":
             return f"text like {details['pattern']} was expected, not {_told(error.instance)}"
-        case "oneOf":
-            return "exactly one of exists, equals, in was expected"
         case "minLength" | "minItems" | "minProperties":
             return "something was expected, this is empty"
         case "uniqueItems":
@@ -288,5 +233,8 @@ def _told(value: object) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str:
     """Return the end of a message about an unknown name: the closest known one."""
+    known = tuple(known)
+    if (meant := lookalike(name, known)) is not None:
+        return f"; {meant}"
     close = closest(name, known)
     return f"; did you mean {close!r}?" if close else ""

@@ -18,6 +18,7 @@ from hypothesis import reject
 from hypothesis import strategies as st
 
 from ttrules.codes import ANNOTATION
+from ttrules.keywords import expanded
 from ttrules.patch import merged
 from ttrules.pointers import path_of
 from ttrules.rulebook import shipped
@@ -54,8 +55,9 @@ def _valid(
 ) -> st.SearchStrategy[dict[str, Any]]:
     """Return a strategy for valid payloads that have the members on the path `forced`."""
     schema = book.schemas[book.slug(name)]
-    drawn = payload_of(schema, forced, unsupported=unsupported)
-    if tests(schema):
+    whole = expanded(schema)
+    drawn = payload_of(whole, forced, unsupported=unsupported)
+    if tests(whole) or whole is not schema:
         return drawn.filter(lambda payload: book.is_valid(payload, name, unsupported="ignore"))
     return drawn
 
@@ -95,7 +97,12 @@ def _broken(
         target, defect = choices[draw(st.integers(0, len(choices) - 1))]
         forced = (*target.path, target.name) if defect.needs == "field" else target.path
         payload = draw(_valid(book, name, forced))
-        owner, at = walk(draw, payload, target.path)
+        owner, at = walk(
+            lambda keys: draw(st.sampled_from(keys)),
+            payload,
+            expanded(book.schemas[book.slug(name)]),
+            target.path,
+        )
         return payload, defect.inflict(draw, owner, at, target, book.rules(name))
 
     return payload_and_finding()
@@ -114,7 +121,7 @@ def changes(
     ticket = dict(current)
     process = book.changing(ticket)
     patch = draw(payloads(process, book=book))
-    root, data = book.matrix.root, book.matrix
+    root, data = book.matrix.root_of(process), book.matrix
     for name in data.immutable.get(root, ()):
         if name in patch and name in ticket:
             patch[name] = ticket[name]

@@ -8,7 +8,9 @@ cannot change the condition, and a relation only where no other relation shares 
 from __future__ import annotations
 
 import json
+import math
 import re
+from fractions import Fraction
 from itertools import product
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple
 
@@ -16,19 +18,29 @@ from hypothesis import strategies as st
 
 from ttrules.codes import (
     ANNOTATION,
+    BOUNDS,
+    KINDS,
     NON_BLANK,
     NOT_EMPTY,
+    PARTS,
     is_blank,
     offending_field,
     relation_holds,
 )
+from ttrules.engines import ReferenceEngine
+from ttrules.json_values import exact, rounded
+from ttrules.keywords import expanded
 from ttrules.strategies.values import (
     ANYTHING,
     MANY,
     SHORT,
     draw_value,
+    fits,
+    inner_rules,
     is_barred,
     kind_of,
+    kinds_of,
+    objects_of,
     relations,
     takes_null,
     tests,
@@ -36,7 +48,7 @@ from ttrules.strategies.values import (
 from ttrules.validator import expectation
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from ttrules.codes import Severity
     from ttrules.findings import Finding
@@ -49,7 +61,9 @@ if TYPE_CHECKING:
 class Target(NamedTuple):
     """A cell that a payload can reach: its place, and the schema of its owner."""
 
-    path: Path  # member names only; lists on the way are gone through
+    #: Member names, and the index of a variant after a member with variants. Lists on the way are
+    #: gone through.
+    path: Path
     name: str
     owner: Mapping[str, Any]
     #: The annotations of all relations on the owner, also those with a test elsewhere.
@@ -72,24 +86,49 @@ class Target(NamedTuple):
 
 def cells(schema: Mapping[str, Any]) -> list[Target]:
     """Return the cells that a payload can reach, each before those below it."""
-    return list(_cells(schema, (), [], _read_by_tests(schema)))
+    whole = expanded(schema)
+    if whole is schema:
+        return list(_cells(schema, (), [], _read_by_tests(schema)))
+    found = list(_cells(whole, (), [], _read_by_tests(whole)))
+    # Relations under tests elsewhere are behind references, so all of an entity count.
+    notes = {json.dumps(note): note for note in _relations_below(schema)}
+    return [
+        each._replace(
+            relations=tuple(
+                note
+                for note in notes.values()
+                if note["entity"] == each.owner[ANNOTATION]["entity"]
+            )
+        )
+        for each in found
+    ]
+
+
+def _relations_below(schema: object) -> Iterator[Mapping[str, Any]]:
+    """Yield the annotations of all relations in a schema, at any depth."""
+    if isinstance(schema, dict):
+        if "relation" in (note := schema.get(ANNOTATION, {})):
+            yield note
+        schema = [*schema.values()]
+    for each in schema if isinstance(schema, list) else ():
+        yield from _relations_below(each)
 
 
 def _cells(
-    schema: Mapping[str, Any], path: Path, lifted: list[Mapping[str, Any]], tested: frozenset[str]
+    schema: Mapping[str, Any],
+    path: Path,
+    lifted: Sequence[Mapping[str, Any]],
+    tested: frozenset[str],
 ) -> Iterator[Target]:
     """Yield the cells of an object and below; `lifted` are relations under tests above it."""
     notes = tuple(note for each in (schema, *lifted) for note in relations(each))
-    asked = [rule["then"] for rule in schema.get("allOf", ()) if "then" in rule] + lifted
     for name, node in schema["properties"].items():
         yield Target(path, name, schema, notes, tested)
-        below = node.get("items", node)
-        if "properties" in below:
-            inside = [
-                each["properties"][name] for each in asked if name in each.get("properties", ())
-            ]
-            inside = [each.get("items", each) for each in inside]
-            yield from _cells(below, (*path, name), inside, tested)
+        for choice, below in objects_of(node) if node.get("maxItems") != 0 else ():
+            told = below[ANNOTATION].get("telling") if choice else ()
+            if told is not None:  # otherwise a defect could select another variant
+                inside = inner_rules(schema, lifted, name)
+                yield from _cells(below, (*path, name, *choice), inside, tested | {*told})
 
 
 def _read_by_tests(schema: Mapping[str, Any]) -> frozenset[str]:
@@ -97,15 +136,27 @@ def _read_by_tests(schema: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(json.loads(f'"{word}"') for word in words)
 
 
-def walk(draw: Draw, payload: dict[str, Any], names: Path) -> tuple[dict[str, Any], Path]:
-    """Return an object at the path of names, and its path with drawn indices."""
+def walk(
+    choose: Callable[[list[Any]], Any],
+    payload: dict[str, Any],
+    schema: Mapping[str, Any],
+    names: Path,
+) -> tuple[dict[str, Any], Path]:
+    """Return an object at the path of names, and its path with chosen indices and keys.
+
+    Raises LookupError if there is none.
+    """
     here: Any = payload
     at: Path = ()
     for name in names:
-        here, at = here[name], (*at, name)
-        if isinstance(here, list):
-            index = draw(st.integers(0, len(here) - 1))
-            here, at = here[index], (*at, index)
+        if isinstance(name, int):
+            schema = schema["alternatives"][name]
+            continue
+        here, at, schema = here[name], (*at, name), schema["properties"][name]
+        while "properties" not in schema and (parts := PARTS & schema.keys()):
+            (part,) = parts
+            key = choose([*(range(len(here)) if part == "items" else here)])
+            here, at, schema = here[key], (*at, key), schema[part]
     return here, at
 
 
@@ -198,6 +249,8 @@ _SAMPLES: Final[dict[str, Any]] = {
     "object": {"a member": 1},
 }
 _NUMBERS: Final = ("integer", "number")
+#: Values that the alternatives of a scalar rarely accept.
+_UNUSUAL: Final = ("?", "an unusual text", -987_654_321, 987_654_321, 0.123)
 #: Larger sizes are not drawn.
 _HUGE: Final = 100_000
 #: Other types of a type: each integer is also a number.
@@ -211,8 +264,9 @@ def _other_type(draw: Draw, node: Mapping[str, Any], _: object) -> JSONValue:
 
 
 def _blank(draw: Draw, node: Mapping[str, Any], _: object) -> JSONValue:
-    texts = [] if kind_of(node) == "array" else ["", " ", "\t\n", "\u3000\u00a0"]
-    lists: list[Any] = [] if kind_of(node) == "string" else [[]]
+    kinds = kinds_of(node) or KINDS
+    texts = ["", " ", "\t\n", "\u3000\u00a0"] if "string" in kinds else []
+    lists: list[Any] = [[]] if "array" in kinds else []
     return draw(st.sampled_from([*texts, *lists]))
 
 
@@ -244,16 +298,31 @@ def _out_of_range(draw: Draw, node: Mapping[str, Any], _: object) -> int | float
 def _outside(node: Mapping[str, Any]) -> list[int | float]:
     """Return numbers that are out of the range of a node, or between its steps."""
     step = node.get("multipleOf", 1)
+    if kind_of(node) == "integer":
+        step = Fraction(exact(step)).numerator  # the least whole multiple
     found = [node[key] for key in ("exclusiveMinimum", "exclusiveMaximum") if key in node]
     if "minimum" in node:
-        found.append(node["minimum"] - step)
+        found.append(_beyond(node["minimum"], -step))
     if "maximum" in node:
-        found.append(node["maximum"] + step)
+        found.append(_beyond(node["maximum"], step))
     if "multipleOf" in node and kind_of(node) == "number":
         found.append(step / 2)
     elif step > 1:
         found.append(step + 1)
-    return found
+    meets = ReferenceEngine(node)
+    return [each for each in found if abs(each) < math.inf and _is_out_of_range(meets, each)]
+
+
+def _beyond(bound: float, step: float) -> float:
+    """Return a number that is a step beyond a bound, or the next float."""
+    other = rounded(Fraction(exact(bound)) + Fraction(exact(step)))
+    return other if other != bound else math.nextafter(bound, math.copysign(math.inf, step))
+
+
+def _is_out_of_range(meets: ReferenceEngine, number: float) -> bool:
+    """Return whether keywords of a range, and no others, refuse a number."""
+    refusing = {where[-1] for _, where, _ in meets.errors(number)}
+    return bool(refusing) and refusing <= {*BOUNDS["range"]}
 
 
 def _out_of_size(draw: Draw, node: Mapping[str, Any], value: JSONValue) -> JSONValue:
@@ -299,7 +368,20 @@ def _is_sized(cell: Target) -> bool:
 def _may_be_empty(cell: Target) -> bool:
     undetermined = cell.owner[ANNOTATION].get("undetermined", ())
     asks = cell.requirement in NOT_EMPTY and cell.name not in undetermined
-    return asks and kind_of(cell.node) in {"string", "array", None}
+    return asks and not {"string", "array"}.isdisjoint(kinds_of(cell.node) or KINDS)
+
+
+def _unmet(node: Mapping[str, Any]) -> list[JSONValue]:
+    """Return values of the types of a node with alternatives that none of them accepts."""
+    if "anyOf" not in node:
+        return []
+    typed = fits(json.dumps({"type": node["type"]}))
+    met = fits(json.dumps({key: node[key] for key in ("type", "anyOf")}))
+    return [each for each in _UNUSUAL if typed(each) and not met(each)]
+
+
+def _of_no_variant(draw: Draw, node: Mapping[str, Any], _: object) -> JSONValue:
+    return draw(st.sampled_from(_unmet(node)))
 
 
 #: Every defect, by the code of its finding.
@@ -329,5 +411,6 @@ DEFECTS: Final = (
         _out_of_range,
     ),
     Defect("length", "field", _is_sized, _out_of_size),
+    Defect("variant", "field", lambda cell: bool(_unmet(cell.node)), _of_no_variant),
     Defect("process_dependent", "owner", lambda cell: bool(_breakable(cell)), None),
 )

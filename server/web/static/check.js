@@ -291,7 +291,7 @@ function command() {
   const lines = [
     `curl -u ${facts.operator}:"$SECRET" -H 'Content-Type: application/json'`,
     isChange ? `-X PATCH ${quoted(address)}/"$ID"` : quoted(address),
-    isLong ? "--data-binary @ticket.json" : `--data-raw ${quoted(text)}`,
+    isLong ? "--data-binary @payload.json" : `--data-raw ${quoted(text)}`,
   ];
   const told = isLong ? "copiedFile" : isChange ? "copiedChange" : "copied";
   return [`${lines.join(" \\\n  ")}\n`, say(told, { operator: facts.operator })];
@@ -353,7 +353,7 @@ function offer() {
 
 function load(slug, which) {
   const process = facts.processes.find((each) => each.slug === slug);
-  // A new ticket names its process itself.
+  // A new payload names its process itself.
   $("process").value = process.operation === "add" ? "" : slug;
   $("examples").open = false;
   put(process.examples[which]);

@@ -12,8 +12,8 @@ import connexion
 from connexion.lifecycle import ConnexionResponse
 from connexion.resolver import Resolver
 
-from server.documents import load
 from tests.benchmarks.frameworks.rivals import BASE, Shelf, is_known, told
+from tests.support.profiles import load
 from ttrules.rulebook import shipped
 
 if TYPE_CHECKING:

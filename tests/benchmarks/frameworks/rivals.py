@@ -29,17 +29,16 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 
 from server.api.tickets import new_number
-from server.documents import base_path, load
 from server.storage import operators
-from server.storage import tickets as ticket_rows
 from server.storage.database import Database
 from server.storage.tickets import stamp
+from tests.support.profiles import base_path, load
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
 NAME = "operator-a"
-SECRET = "a-secret-to-compare-with"  # noqa: S105 - it opens nothing
+SECRET = "a-secret-to-compare-with"
 BASE = base_path(load())
 
 
@@ -75,12 +74,12 @@ class Shelf:
         return ticket
 
     def _insert(self, ticket: dict[str, Any], connection: Connection) -> None:
-        ticket_rows.insert(connection, self.operator, ticket_rows.row_of(ticket))
+        self.store.rows.insert(connection, self.operator, self.store.rows.row_of(ticket))
 
     def find(self, number: str) -> bytes | None:
         """Return a ticket as it is sent, or None."""
         found = self.store.read_now(
-            lambda connection: ticket_rows.one(connection, self.operator, number, whole=True)
+            lambda connection: self.store.rows.one(connection, self.operator, number, whole=True)
         )
         return None if found is None else found.document()
 

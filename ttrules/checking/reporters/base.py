@@ -81,10 +81,20 @@ def result_lines(
         yield finding.severity, finding.code, sentence(finding, words), spot
 
 
+def lines_in_order(
+    judged: PayloadResult, words: Catalogue
+) -> list[tuple[str, str, str, TextRange]]:
+    """Return the lines of a payload in the order of their places in the file."""
+    return sorted(result_lines(judged, words), key=lambda each: (each[3].line, each[3].column))
+
+
 def sentence(finding: Finding, words: Catalogue) -> str:
     """Return the message of a finding followed by its pointer, safe to show."""
+    text = finding.message_in(words.language)
+    if changes := finding.params.get("changes"):
+        text += " " + words.text("as_a_change", process=changes[-1])
     where = f" ({finding.pointer})" if finding.pointer else ""
-    return printable(finding.message_in(words.language) + where)
+    return printable(text + where)
 
 
 def findings_to_json(judged: PayloadResult, language: str) -> list[dict[str, Any]]:

@@ -1,10 +1,15 @@
-"""Report findings as workflow commands of GitHub, shown beside the lines of a pull request."""
+"""Report findings as workflow commands of GitHub, shown beside the lines of a pull request.
+
+GitHub shows up to ten errors, ten warnings and ten notices of a step as annotations. So each
+finding is also a line of text, which the log shows with its place.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from ttrules.checking.reporters.base import result_lines
+from ttrules.checking.reporters.base import lines_in_order
+from ttrules.messages.printable import printable
 
 if TYPE_CHECKING:
     from ttrules.checking.reporters.base import Summary, Write
@@ -26,16 +31,22 @@ class GitHub:
         self._write = write
         self._words = words
         self._quiet = quiet
-        self._name = ""
+        self._name = self._shown = ""
 
     def open_source(self, name: str) -> None:
         """Begin with a file."""
-        self._name = name.translate(_PROPERTY)
+        self._name, self._shown = name.translate(_PROPERTY), printable(name)
 
     def write_result(self, judged: PayloadResult) -> None:
-        """Write one command for each finding."""
-        for severity, code, text, spot in result_lines(judged, self._words):
+        """Write a line of text and a command for each finding.
+
+        GitHub shows no place of a command in the log, and not more than ten of each kind.
+        """
+        for severity, code, text, spot in lines_in_order(judged, self._words):
             if severity == "error" or not self._quiet:
+                # The severity comes first, because a line that begins with :: is a command.
+                name = self._words.severities[severity]
+                self._write(f"{name} {self._shown}:{spot.line}:{spot.column}: {code}: {text}\n")
                 place = f"file={self._name},line={spot.line},endLine={spot.end_line}"
                 if spot.line == spot.end_line:
                     place += f",col={spot.column},endColumn={spot.end_column}"

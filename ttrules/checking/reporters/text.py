@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.cells import cell_len
 
-from ttrules.checking.reporters.base import result_lines
+from ttrules.checking.reporters.base import lines_in_order
 from ttrules.messages.printable import printable
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ class Text:
 
     def write_result(self, judged: PayloadResult) -> None:
         """Write the findings of a payload, or the reason why it is unreadable."""
-        for severity, code, text, spot in result_lines(judged, self._words):
+        for severity, code, text, spot in lines_in_order(judged, self._words):
             if severity == "error" or not self._quiet:
                 place = f"{self._name}:{spot.line}:{spot.column}:"
                 name = self._words.severities[severity]

@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ttrules.codes import REQUIREMENTS, slug
 from ttrules.exports.matrix.csv import without_apostrophe
-from ttrules.exports.matrix.view import COLUMNS, TableRefused
+from ttrules.exports.matrix.view import COLUMNS, TableRefused, fit
 from ttrules.exports.matrix.xlsx import NotAWorkbook, cells_of
+from ttrules.messages.printable import lookalike
 from ttrules.spec.yaml_source import nearest
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from ttrules.exports.matrix.view import Grid
+    from ttrules.matrix import Matrix
 
 #: The key of a cell: entity, field, process.
 Cell = tuple[str, str, str]
@@ -57,6 +59,25 @@ def codes_in(path: str | PathLike[str], matrix: Mapping[str, Any]) -> dict[Cell,
     if problems:
         raise TableRefused(table, problems)
     return reading.codes
+
+
+def unread_in(path: str | PathLike[str], matrix: Matrix) -> Iterator[str]:
+    """Yield what a table that `codes_in` accepts says differently and amend does not read.
+
+    These are the types and descriptions of fields, which are defined in the OpenAPI document.
+    """
+    grid = _grid(str(path))
+    before, after = COLUMNS
+    folded = [head.strip().casefold() for head in grid[0]]
+    at = {name: folded.index(name) for name in (*before, *after) if name in folded}
+    for row in grid[1:]:
+        texts = {name: row[column] if column < len(row) else "" for name, column in at.items()}
+        entity, field = (texts[name].strip() for name in _NAMES)
+        if entity:
+            known = matrix.entities[entity][field]
+            for name, own in (("type", known.type or ""), ("description", known.description)):
+                if texts.get(name, own).split() != fit(own).split():
+                    yield f"{entity}.{field}: the {name} differs"
 
 
 class _Reading:
@@ -105,7 +126,11 @@ class _Reading:
             return f"{place}: the cell is empty"
         if text.startswith("="):
             return f"{place}: this is a formula; write its value"
-        hint = f"; there are: {', '.join(known)}" if known is REQUIREMENTS else nearest(text, known)
+        hint = nearest(text, known)
+        if known is REQUIREMENTS and lookalike(text, known) is None:
+            hint = f"; there are: {', '.join(known)}"
+        if column in _NAMES and not hint:
+            hint = f"; define a new {column} in the OpenAPI document and in the matrix file first"
         return f"{place}: {text[:80]!r} is not known{hint}"
 
 

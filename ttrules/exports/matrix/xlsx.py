@@ -189,13 +189,14 @@ def _cells(content: bytes) -> Grid:
         warnings.simplefilter("ignore")  # of what a spreadsheet added that is not read here
         book = load_workbook(io.BytesIO(content), read_only=True)
         sheets = {sheet.title: sheet for sheet in book.worksheets}
-        if MATRIX not in sheets:
+        if MATRIX not in sheets and len(sheets) > 1:
             raise NotAWorkbook(f"has no sheet {MATRIX!r}; there are: {', '.join(sheets)}")
-        sheets[MATRIX].reset_dimensions()
-        return [*_rows(sheets[MATRIX])]
+        sheet = sheets[MATRIX] if MATRIX in sheets else book.worksheets[0]
+        sheet.reset_dimensions()
+        return [*_rows(sheet)]
 
 
-def _rows(sheet: Any) -> Iterator[list[str]]:  # noqa: ANN401 - openpyxl has no name for it
+def _rows(sheet: Any) -> Iterator[list[str]]:
     for number, cells in enumerate(sheet.iter_rows(), 1):
         if number > _MOST_ROWS or len(cells) > _MOST_COLUMNS:
             raise NotAWorkbook("has more rows or columns than any matrix")

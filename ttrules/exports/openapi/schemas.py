@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from ttrules.codes import ANNOTATION, REQUIREMENTS
+from ttrules.codes import ANNOTATION, PARTS, REQUIREMENTS, mapped
 from ttrules.findings import of_condition
+from ttrules.matrix import reached
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,31 +23,68 @@ if TYPE_CHECKING:
 #: Codes that say all in one sentence; what is optional needs none.
 _TOLD: Final = frozenset({"R", "P", "-"})
 #: Keywords whose value is a schema, or a list of them.
-_BELOW: Final = frozenset({"items", "not", "if", "then", "allOf", "anyOf", "oneOf"})
+_BELOW: Final = frozenset({*PARTS, "contains", "not", "if", "then", "allOf", "anyOf", "oneOf"})
+_BY_NAME: Final = frozenset({"properties", "$defs"})
+_DEFINED: Final = "#/$defs/"
+_COMPONENTS: Final = "#/components/schemas/"
 _BOUNDS: Final = {"exclusiveMinimum": "minimum", "exclusiveMaximum": "maximum"}
 
 
-def request_schema(book: Rulebook, process: str, openapi: str) -> dict[str, Any]:
-    """Return the schema of a process as a shape of a document whose version is `openapi`."""
-    told = _described(book, process, book.schema(process))
+def request_schema(
+    book: Rulebook, process: str, openapi: str, before: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """Return the schema of a process as a shape of a document whose version is `openapi`.
+
+    `before` are the sentences that `tell_codes` found in the document, by cell. Its definitions
+    have to become components of the document: see `hoisted`.
+    """
+    told = _described(book, process, book.schema(process), before or {})
     del told["$schema"]
     told[ANNOTATION] = {"process": process, **told[ANNOTATION]}
-    return dict(_as_openapi_30(told)) if openapi.startswith("3.0.") else told
+    return dict(_as_openapi_30(told)) if openapi.startswith("3.0") else told
 
 
-def with_codes(book: Rulebook, entity: str, shape: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the shape of an entity whose members tell what they owe to which process."""
-    members = {}
-    for name, member in shape["properties"].items():
-        row = book.matrix.entities[entity][name]
-        codes = dict(row.requirements)
-        note = {ANNOTATION: {"cell": f"{entity}.{name}", "requirements": codes}}
-        sent = {"readOnly": True} if {*codes.values()} == {"P"} else {}
+def hoisted(shape: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
+    """Return a shape and its definitions as components, by name; that of the shape is `name`."""
+
+    def referring(node: Mapping[str, Any]) -> dict[str, Any]:
+        made = mapped(node, referring)
+        if "$ref" in made:
+            made["$ref"] = made["$ref"].replace(_DEFINED, f"{_COMPONENTS}{name}.", 1)
+        return made
+
+    definitions = shape.pop("$defs", {})
+    found = {f"{name}.{each}": referring(node) for each, node in definitions.items()}
+    return {name: referring(shape) if found else shape, **found}
+
+
+def tell_codes(
+    book: Rulebook, entity: str, members: dict[str, Any], before: dict[str, str]
+) -> None:
+    """Describe, in place, what the members of a shape owe to which process.
+
+    A member that has been described for other processes keeps their codes. The sentences that it
+    had are added to `before`, by cell.
+    """
+    entities, roots = book.matrix.entities, book.matrix.root_of
+    reaching = {name for name in book.processes() if entity in reached(entities, roots(name))}
+    rows = entities[entity]
+    for name in members.keys() & rows.keys():
+        member, row, cell = members[name], rows[name], f"{entity}.{name}"
+        note = member.get(ANNOTATION, {})
+        codes = dict(note.get("requirements", {}))
+        before[cell] = " ".join(_by_code(codes))
+        codes |= {n: code for n, code in row.requirements.items() if n in reaching}
         # Nothing beside a reference is looked at, so that it is wrapped.
         bare = {"allOf": [dict(member)]} if "$ref" in member else dict(member)
-        text = " ".join(filter(None, (row.description, *_by_code(codes))))
-        members[name] = {**bare, **({"description": text} if text else {}), **sent, **note}
-    return {**shape, "properties": members}
+        description = row.description.removesuffix(before[cell]).rstrip()
+        text = " ".join(filter(None, (description, *_by_code(codes))))
+        members[name] = {
+            **bare,
+            **({"description": text} if text else {}),
+            **({"readOnly": True} if {*codes.values()} == {"P"} else {}),
+            ANNOTATION: {"cell": cell, "requirements": codes},
+        }
 
 
 def _by_code(codes: Mapping[str, str]) -> Iterator[str]:
@@ -58,20 +96,36 @@ def _by_code(codes: Mapping[str, str]) -> Iterator[str]:
             yield f"{REQUIREMENTS[code].partition(':')[0]} in {where}."
 
 
-def _described(book: Rulebook, process: str, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a compiled schema whose members tell in words what is asked of them."""
+def _described(
+    book: Rulebook,
+    process: str,
+    schema: Mapping[str, Any],
+    before: Mapping[str, str],
+    cell: tuple[str, str] | None = None,
+) -> dict[str, Any]:
+    """Return a compiled schema whose members describe their requirements.
+
+    `cell` is the entity and the field of a member.
+    """
     told = dict(schema)
-    if "items" in schema:
-        told["items"] = _described(book, process, schema["items"])
-    if "properties" in schema:
+    for key in PARTS & schema.keys():
+        told[key] = _described(book, process, schema[key], before)
+    if "properties" in schema and ANNOTATION in schema:
+        entity = schema[ANNOTATION]["entity"]
         told["properties"] = {
-            name: _described(book, process, member) for name, member in schema["properties"].items()
+            name: _described(book, process, member, before, (entity, name))
+            for name, member in schema["properties"].items()
+        }
+    if "$defs" in schema:
+        told["$defs"] = {
+            name: _described(book, process, each, before) for name, each in schema["$defs"].items()
         }
     note = schema.get(ANNOTATION, {})
-    if "cell" in note:
-        entity, _, field = note["cell"].partition(".")
+    if cell is not None:
+        entity, field = cell
         sentences = _sentences(book, process, entity, field, note["requirement"])
-        text = " ".join(filter(None, (schema.get("description"), *sentences)))
+        bare = schema.get("description", "").removesuffix(before.get(note["cell"], "")).rstrip()
+        text = " ".join(filter(None, (bare, *sentences)))
         told |= {"description": text} if text else {}
         told |= {"readOnly": True} if note["requirement"] == "P" else {}
     return told
@@ -91,33 +145,43 @@ def _sentences(book: Rulebook, process: str, entity: str, field: str, code: str)
             yield of_condition(each, field, code, process).message
 
 
-def _as_openapi_30(node: Any) -> Any:  # noqa: ANN401 - a schema, or a list of them
+def _as_openapi_30(node: Any) -> Any:
     """Return a compiled schema in the dialect of OpenAPI 3.0."""
     if isinstance(node, list):
         return [_as_openapi_30(each) for each in node]
     shape = {key: _as_openapi_30(each) if key in _BELOW else each for key, each in node.items()}
-    if "properties" in shape:
-        members = shape["properties"].items()
-        shape["properties"] = {name: _as_openapi_30(member) for name, member in members}
+    for key in _BY_NAME & shape.keys():
+        shape[key] = {name: _as_openapi_30(each) for name, each in shape[key].items()}
+    if "$ref" in shape and len(shape) > 1:  # keywords beside a reference are ignored there
+        shape["allOf"] = [{"$ref": shape.pop("$ref")}, *shape.get("allOf", ())]
     if shape.pop("contentEncoding", None) == "base64":
         shape["format"] = "byte"
+    if "contains" in shape:  # some item is: not every item is not
+        shape["not"] = {"items": {"not": shape.pop("contains")}}
     if "if" in shape:
         shape["anyOf"] = [{"not": shape.pop("if")}, shape.pop("then")]
     for exclusive, bound in _BOUNDS.items():
         if exclusive in shape:
             shape.update({bound: shape[exclusive], exclusive: True})
     if isinstance(shape.get("type"), list):
-        shape.update(_typed(shape, [kind for kind in shape.pop("type") if kind != "null"]))
+        kinds = shape.pop("type")
+        plain = [kind for kind in kinds if kind != "null"]
+        shape.update(_typed(shape, plain, is_nullable=len(plain) < len(kinds)))
+    if shape.get("type") == "null":
+        shape.update({"type": "string", "enum": [None], "nullable": True})
     return shape
 
 
-def _typed(shape: Mapping[str, Any], kinds: list[str]) -> dict[str, Any]:
+def _typed(shape: Mapping[str, Any], kinds: list[str], *, is_nullable: bool) -> dict[str, Any]:
     """Return the keywords for a value of one of several types.
 
-    The dialect has a keyword for one type and null. Several types mean any value except null; a
-    list among them has items of any type.
+    The dialect has a keyword for one type, and null beside it. A list among several types has items
+    of any type.
     """
+    null = {"nullable": True} if is_nullable else {}
     if len(kinds) == 1:
-        return {"type": kinds[0], "nullable": True}
-    assert "anyOf" not in shape, "plain values have no relations"
-    return {"anyOf": [{"type": k, **({"items": {}} if k == "array" else {})} for k in kinds]}
+        return {"type": kinds[0], **null}
+    typed = [{"type": k, **({"items": {}} if k == "array" else {}), **null} for k in kinds]
+    if "anyOf" not in shape:
+        return {"anyOf": typed}
+    return {"allOf": [*shape.get("allOf", ()), {"anyOf": typed}]}

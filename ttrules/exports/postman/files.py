@@ -7,9 +7,10 @@ The wholesaler's name is the contact of the document.
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import urlsplit
 
 from ttrules.exports.openapi.operations import JSON
-from ttrules.exports.openapi.reader import Api
+from ttrules.exports.openapi.reader import CREDENTIALS, Api
 from ttrules.exports.postman import scripts
 from ttrules.exports.postman.collection import Folders
 from ttrules.exports.postman.items import collection, identifier, item, saved
@@ -31,12 +32,13 @@ _CLIENT: Final = "operator-a"
 def files_of(document: Mapping[str, Any], book: Rulebook) -> dict[str, bytes]:
     """Return the files for Postman by name: collection, environment, authorization collection.
 
-    Raises KeyError if the document refers to a missing component, and NoExample.
+    Raises NoExample.
     """
-    info = document["info"]
     api = Api(document, book)
-    title = f"{info.get('x-collection', info['title'])} - {info['version']}"
-    wholesaler = info.get("contact", {}).get("name", info["title"])
+    info = api.read.part(document, "info")
+    name = info.get("x-collection", info.get("title", book.matrix.title))
+    title = f"{name} - {info.get('version', book.matrix.version)}"
+    wholesaler = api.read.part(info, "contact").get("name", info.get("title", book.matrix.title))
     token = _token() if api.token_path is not None else None
     parts = {
         f"{title}.postman_collection.json": Folders(api).collection(title, token),
@@ -56,17 +58,19 @@ def _in_folder(name: str) -> str:
 def _environment(api: Api, wholesaler: str) -> Item:
     """Return the environment: addresses and credentials."""
     name = f"{wholesaler} TEST Environment"
-    values = {
-        "baseUrl": _ROOT + api.base,
-        "tokenUrl": _ROOT + (api.token_path or ""),
-        "clientId": _CLIENT,
-        "clientSecret": "",
-        "listenerUrl": _LISTENER,
-        "signingSecret": "",
-        "accessToken": "",
-        "accessTokenExpires": "",
-    }
-    secret = {"clientSecret", "signingSecret", "accessToken"}
+    servers = [_absolute(each) for each in api.servers() or [""]]
+    values = {"baseUrl": servers[0]}
+    if api.token_path is not None:
+        values |= {"tokenUrl": _absolute(api.token_path), "clientId": _CLIENT, "clientSecret": ""}
+    elif api.scheme is not None:
+        values |= dict.fromkeys(CREDENTIALS[api.scheme.kind], "")
+    if api.hub() is not None:
+        values |= {"listenerUrl": _LISTENER}
+    if any(map(api.is_signed, api.events())):
+        values |= {"signingSecret": ""}
+    if api.token_path is not None:
+        values |= {"accessToken": "", "accessTokenExpires": ""}
+    secret = {"clientSecret", "signingSecret", "accessToken", "password", "apiKey"}
     return {
         "id": identifier(name),
         "name": name,
@@ -78,9 +82,25 @@ def _environment(api: Api, wholesaler: str) -> Item:
                 "enabled": True,
             }
             for key, value in values.items()
+        ]
+        + [
+            {"key": "baseUrl", "value": each, "type": "default", "enabled": False}
+            for each in servers[1:]
         ],
         "_postman_variable_scope": "environment",
     }
+
+
+def _absolute(address: str) -> str:
+    """Return an address; a relative one is on one's own machine."""
+    parts = urlsplit(address)
+    if parts.scheme:
+        return address
+    return (
+        f"https:{address}"
+        if parts.netloc
+        else _ROOT + "/" * (address[:1] not in {"", "/"}) + address
+    )
 
 
 def _token(secret: str = "{{clientSecret}}") -> Item:  # noqa: S107 - the name of one

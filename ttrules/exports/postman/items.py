@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import quote
 from uuid import NAMESPACE_URL, uuid5
 
-from ttrules.exports.openapi.operations import JSON
+from ttrules.exports.openapi.operations import JSON, is_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +24,13 @@ if TYPE_CHECKING:
 SCHEMA: Final = "https://schema.getpostman.com/json/collection/v2.1.0/collection.json"
 #: The marks around the name of a variable until a body is written; they occur in no other text.
 _OPEN, _SHUT = "\ue0ff", "\ue0fe"
+
+_PHRASES: Final = {each.value: each.phrase for each in HTTPStatus}
+#: The modes of Postman for forms, by media type.
+_FORMS: Final = {
+    "application/x-www-form-urlencoded": "urlencoded",
+    "multipart/form-data": "formdata",
+}
 
 Item: TypeAlias = dict[str, Any]
 
@@ -36,12 +43,34 @@ def variable(name: str) -> str:
 def text(value: object, indent: int | None = 2) -> str:
     """Return a body as JSON with the intended variables and no others."""
     written = json.dumps(value, ensure_ascii=False, indent=indent).replace("{{", r"\u007b\u007b")
+    return _with_variables(written)
+
+
+def _with_variables(written: str) -> str:
     return written.replace(_OPEN, "{{").replace(_SHUT, "}}")
 
 
 def raw(value: object) -> Item:
-    """Return the body of a request."""
+    """Return the JSON body of a request."""
     return {"mode": "raw", "raw": text(value), "options": {"raw": {"language": "json"}}}
+
+
+def _body(value: object, media_type: str) -> Item:
+    """Return the body of a request in a media type. A form has a field for each member."""
+    if is_json(media_type):
+        return raw(value)
+    mode = _FORMS.get(media_type.partition(";")[0].strip().lower())
+    if mode is not None and isinstance(value, dict):
+        fields = [{"key": name, "value": shown(each)} for name, each in value.items()]
+        return {"mode": mode, mode: fields}
+    return {"mode": "raw", "raw": _with_variables(value)} if isinstance(value, str) else raw(value)
+
+
+def shown(value: object) -> str:
+    """Return a value as the text of a parameter: lists are separated by commas."""
+    if isinstance(value, list):
+        return ",".join(map(shown, value))
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def script(listen: str, lines: Iterable[str]) -> Item:
@@ -49,7 +78,7 @@ def script(listen: str, lines: Iterable[str]) -> Item:
     return {"listen": listen, "script": {"type": "text/javascript", "exec": [*lines]}}
 
 
-def item(  # noqa: PLR0913 - what a request has
+def item(
     name: str,
     description: str,
     request: Item,
@@ -90,7 +119,7 @@ def saved(
         "id": "",
         "name": name,
         "originalRequest": request,
-        "status": HTTPStatus(status).phrase,
+        "status": _PHRASES.get(status, ""),
         "code": status,
         "_postman_previewlanguage": "text" if body is None else "json",
         "header": [{"key": key, "value": value} for key, value in told.items()],
@@ -99,71 +128,87 @@ def saved(
     }
 
 
-def request(  # noqa: PLR0913 - what a request is made of
+def request(
     operation: Operation,
     body: JSONValue = None,
     *,
     about: str = "",
     media_type: str = JSON,
+    accept: str = JSON,
+    server: str | None = None,
     headers: Mapping[str, str] | None = None,
     query: Mapping[str, str] | None = None,
     is_open: bool = False,
 ) -> Item:
     """Return a request of an operation, with the optional parameters of the document disabled.
 
-    `about` is the value of the path's last parameter; `headers` and `query` are sent. A request
-    that `is_open` has no access token.
+    `about` is the value of the path's last parameter; `headers` and `query` are sent. `server` is
+    the address of the operation's own server. A request that `is_open` has no credentials.
     """
-    given = {"Accept": JSON, **(headers or {})}
+    given = {"Accept": accept, **(headers or {})}
     if body is not None:
         given = {"Content-Type": media_type, **given}
+    cookies = [
+        f"{each['name']}={shown(each['example'])}"
+        for each in operation.takes("cookie")
+        if each.get("required") is True
+    ]
+    given |= {"Cookie": "; ".join(cookies)} if cookies else {}
     told: list[Item] = [{"key": name, "value": value} for name, value in given.items()]
     told += [
         {
             "key": each["name"],
-            "value": str(each.get("example", "")),
+            "value": shown(each.get("example", "")),
             "description": _plain(each),
-            "disabled": True,
+            **({} if each.get("required") is True else {"disabled": True}),
         }
         for each in operation.takes("header")
-        if each["name"] not in given
+        if each["name"].lower() not in {name.lower() for name in given}
     ]
     made: Item = {"method": operation.method.upper(), "header": told}
     if is_open:
         made["auth"] = {"type": "noauth"}
     if body is not None:
-        made["body"] = raw(body)
-    return {**made, "url": _url(operation, about, query or {})}
+        made["body"] = _body(body, media_type)
+    return {**made, "url": _url(operation, about, query or {}, server or "{{baseUrl}}")}
 
 
-def _url(operation: Operation, about: str, sent: Mapping[str, str]) -> Item:
-    parts = re.sub(r"\{([^}]*)\}", r":\1", operation.path).strip("/").split("/")
+def _url(operation: Operation, about: str, sent: Mapping[str, str], host: str) -> Item:
+    in_path = {each["name"]: each for each in operation.takes("path")}
+    *others, last = ["", *(name for name, _ in operation.collections())]
+    values = {**{name: f"{{{{{name}}}}}" for name in others}, last: about}
+    path = re.sub(r"(?<=/)\{([^}/]*)\}(?=/|$)", r":\1", operation.path).strip("/")
+    parts = re.sub(r"\{([^}]*)\}", r"{{\1}}", path).split("/")
     known = {each["name"]: each for each in operation.takes("query")}
+    needed = {name for name, each in known.items() if each.get("required") is True}
     query = [
         {
             "key": name,
-            "value": quote(sent.get(name, str(known.get(name, {}).get("example", ""))), safe=",-"),
+            "value": quote(
+                sent.get(name, shown(known.get(name, {}).get("example", ""))), safe=",-"
+            ),
             **({"description": _plain(known[name])} if name in known else {}),
-            **({} if name in sent else {"disabled": True}),
+            **({} if name in {*sent, *needed} else {"disabled": True}),
         }
         for name in {**known, **sent}
     ]
-    shown = "&".join(f"{each['key']}={each['value']}" for each in query if "disabled" not in each)
-    in_path = [
-        {"key": each["name"], "value": about, "description": _plain(each)}
-        for each in operation.takes("path")
+    enabled = "&".join(f"{each['key']}={each['value']}" for each in query if "disabled" not in each)
+    variables = [
+        {"key": name, "value": value, "description": _plain(in_path.get(name, {}))}
+        for name, value in values.items()
+        if name
     ]
     return {
-        "raw": "/".join(["{{baseUrl}}", *parts]) + (f"?{shown}" if shown else ""),
-        "host": ["{{baseUrl}}"],
+        "raw": "/".join([host, *parts]) + (f"?{enabled}" if enabled else ""),
+        "host": [host],
         "path": parts,
         **({"query": query} if query else {}),
-        **({"variable": in_path} if in_path else {}),
+        **({"variable": variables} if variables else {}),
     }
 
 
 def _plain(parameter: Mapping[str, Any]) -> str:
-    return " ".join(parameter.get("description", "").split())
+    return " ".join(str(parameter.get("description", "")).split())
 
 
 def collection(name: str, description: str, items: Iterable[Item], **more: JSONValue) -> Item:

@@ -16,6 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _SLOT: Final = re.compile(r"@@(\w+)")
+#: The entry of the headers of a request that a script sends, by the kind of its credentials.
+_CREDENTIALS: Final = {
+    "": "",
+    "bearer": 'Authorization: `Bearer ${pm.environment.get("accessToken")}`, ',
+    "basic": (
+        'Authorization: `Basic ${btoa(pm.variables.replaceIn("{{username}}:{{password}}"))}`, '
+    ),
+    "apikey": '@@key: pm.environment.get("apiKey"), ',
+}
 
 #: Scripts before a request, which create what it needs.
 AUTHORIZE: Final = """
@@ -43,21 +52,21 @@ MAKE: Final = """
 const ask = (method, path, type, body, then) => pm.sendRequest({
     url: pm.environment.get("baseUrl") + path,
     method: method,
-    header: {Authorization: `Bearer ${pm.environment.get("accessToken")}`, "Content-Type": type},
+    header: {@@@credentials"Content-Type": type},
     body: {mode: "raw", raw: pm.variables.replaceIn(body)},
 }, (error, response) => then(error, response));
 const move = (steps) => {  // what cannot be moved is there already
     if (steps.length) {
         const path = @@path + "/" + pm.collectionVariables.get(@@variable);
-        ask("PATCH", path, "application/json", steps[0], () => move(steps.slice(1)));
+        ask("PATCH", path, @@changed, steps[0], () => move(steps.slice(1)));
     }
 };
 if (pm.collectionVariables.get(@@variable)) {
     move(@@steps);
 } else {
-    ask("POST", @@path, "application/json", @@body, (error, response) => {
+    ask("POST", @@path, @@type, @@body, (error, response) => {
         pm.test("made before", () => pm.expect(error || response.code).to.be.within(200, 299));
-        pm.collectionVariables.set(@@variable, response.json().id);
+        pm.collectionVariables.set(@@variable, response.json()[@@member]);
         move(@@steps);
     });
 }
@@ -76,10 +85,18 @@ const key = crypto.enc.Base64.parse(@@isRight ? secret : "bm90IHRoaXMgc2VjcmV0")
 const signature = crypto.HmacSHA256(signed, key).toString(crypto.enc.Base64);
 pm.variables.set("eventSignature", `v1,${signature}`);
 """
+STAMP: Final = """
+// The event gets its identifier and its time.
+pm.variables.set("eventId", pm.variables.replaceIn("{{$guid}}"));
+pm.variables.set("eventTime", new Date().toISOString());
+"""
 
 #: Scripts after a response, which test it or store values of it.
 STATUS: Final = """
 pm.test(@@title, () => pm.response.to.have.status(@@status));
+"""
+RANGE: Final = """
+pm.test(@@title, () => pm.expect(pm.response.code).to.be.within(@@first, @@last));
 """
 HEADER: Final = """
 pm.test(@@title, () => {
@@ -100,7 +117,7 @@ pm.test(@@title, () => pm.expect(pm.response.json()[@@name]).to.eql(@@value));
 """
 IDENTIFIER: Final = """
 pm.test("it is the one that was asked for", () => {
-    pm.expect(pm.response.json().id).to.eql(pm.collectionVariables.get(@@variable));
+    pm.expect(pm.response.json()[@@member]).to.eql(pm.collectionVariables.get(@@variable));
 });
 """
 MEMBERS: Final = """
@@ -139,7 +156,7 @@ pm.test(@@title, () => {
 });
 """
 KEEP: Final = """
-pm.collectionVariables.set(@@variable, pm.response.json().id);
+pm.collectionVariables.set(@@variable, pm.response.json()[@@member]);
 """
 FORGET: Final = """
 pm.collectionVariables.unset(@@variable);
@@ -165,10 +182,33 @@ def filled(script: str, **values: object) -> list[str]:
     return written.strip("\n").split("\n")
 
 
-def make(path: str, variable: str, body: object, steps: Iterable[object]) -> list[str]:
+def make(
+    path: str,
+    variable: str,
+    body: object,
+    steps: Iterable[object],
+    *,
+    member: str = "id",
+    types: tuple[str, str],
+    credentials: tuple[str, str],
+) -> list[str]:
     """Return the script that creates a resource at a path unless the variable has one already.
 
-    `steps` are the changes that are then sent.
+    `steps` are the changes that are then sent. `member` is the member of a response with the
+    identifier; `types` are the media types of the request and of the changes; `credentials` are
+    their kind and the name of the header of an API key.
     """
+    kind, key = credentials
+    script = MAKE.replace("@@@credentials", _CREDENTIALS[kind])
     moves = [text(each, indent=None) for each in steps]
-    return filled(MAKE, path=path, variable=variable, body=text(body, indent=None), steps=moves)
+    return filled(
+        script,
+        path=path,
+        variable=variable,
+        body=text(body, indent=None),
+        steps=moves,
+        member=member,
+        type=types[0],
+        changed=types[1],
+        key=key,
+    )

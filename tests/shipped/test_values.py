@@ -216,7 +216,7 @@ class TestLengths:
         ("name", " " * 300, "empty"),
         ("ticketSubtype", " ", "empty"),
         ("ticketSubtype", "", "empty"),
-        ("severity", "", "enum"),
+        ("origin", "x", "enum"),
         ("priority", 10.5, "type"),
         ("priority", None, "null"),
         ("severity", None, "null"),
@@ -245,6 +245,7 @@ def test_every_code_is_known() -> None:
         "format",
         "range",
         "length",
+        "variant",
         "immutable",
         "transition",
     }

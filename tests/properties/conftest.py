@@ -1,0 +1,5 @@
+"""Fixtures of the tests of laws."""
+
+from __future__ import annotations
+
+from tests.support.coverage import uncounted
