@@ -62,7 +62,7 @@ def with_items(filling: Filling, sent: Object, before: Mapping[str, Any], now: s
 
 
 def _item(filling: Filling, item: Any, stored: list[Any], now: str) -> Any:
-    """Return an item with what it is filled with, if it is none of the stored ones."""
+    """Return an item with its server-filled members, unless it is a stored item."""
     if not isinstance(item, dict):
         return item
     is_whole = not filling.below and all(map(item.__contains__, filling.names))

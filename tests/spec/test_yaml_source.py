@@ -212,7 +212,7 @@ class TestOtherSources:
         ],
     )
     def test_no_json(self, text: str, line: int, column: int, tmp_path: Path) -> None:
-        """A file called .json that is no JSON is refused where it is none."""
+        """A file with the suffix .json that is not JSON is rejected, with the position."""
         path = tmp_path / "a.JSON"
         path.write_text(text, encoding="utf-8")
         with pytest.raises(SpecError) as caught:
