@@ -277,6 +277,13 @@ def test_source(tmp_path: Path) -> None:
 NOTES: list[tuple[str, str, list[tuple[str, str, str]]]] = [
     (STOP, "place: {type: string, format: »iban}",
      [("unenforced", "Stop.place", "format iban")]),
+    (STOP, "place: {type: string, format: »int32}",
+     [("unenforced", "Stop.place", "format int32")]),
+    (STOP, "place: {type: integer, format: »email}",
+     [("unenforced", "Stop.place", "format email")]),
+    (STOP, "place: {type: integer, format: int32}", []),
+    (STOP, "place: {type: string, format: email}", []),
+    (STOP, "place: {type: string, format: password}", []),
     (STOP, "place: {type: string, format: date, title: a, x-a: {b: 1}, xml: {}, examples: []}", []),
     (STOP, "place: {»not: {}, title: a}", [("unenforced", "Stop.place", "not")]),
     (STOP, "place: {type: array, »prefixItems: [{}]}",

@@ -45,7 +45,7 @@ WORDS: Final[dict[str, str]] = {
     "equals": "is {value}",
     "not_equals": "is not {value}",
     "in": "is one of {values}",
-    "not_in": "is none of {values}",
+    "not_in": "is not one of {values}",
     "contains": "contains {value}",
     "not_contains": "does not contain {value}",
     "contains_item": "has an item with {members}",

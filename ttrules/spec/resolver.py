@@ -56,7 +56,7 @@ class Resolver:
     def named(self, name: str) -> Node | None:
         """Return the place of a component, or of the JSON body of an operation (``POST /orders``).
 
-        None means that there is none of this name.
+        None means that no component and no request has this name.
         """
         if name in self.components:
             return self.component(name)
